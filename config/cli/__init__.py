@@ -1,0 +1,1 @@
+"""The sipx command, a client of the REST API."""

@@ -1,0 +1,1 @@
+"""What every edit ends in: validate, store, audit, compile, swap in."""

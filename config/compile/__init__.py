@@ -1,0 +1,1 @@
+"""Makes the immutable snapshots that the node works from."""

@@ -1,0 +1,57 @@
+"""Gives the node its configuration, and the commands that change it."""
+
+from __future__ import annotations
+
+import sys
+
+from twisted.application.service import IService, Service
+
+from config.commands.configuration import Configuration
+from config.commands.interfaces import IUserCommands
+from config.commands.users import UserCommands
+from config.storage import users
+from config.storage.interfaces import IDatabase
+from sipx.interfaces import IConfiguration, INodeContext
+
+
+class ConfigurationService(Service):
+    """Says what to do next when a node starts empty."""
+
+    name = "configuration"
+
+    def __init__(self, hint: str) -> None:
+        self._hint = hint
+
+    def startService(self) -> None:
+        super().startService()
+        # Not through the log, which would put a date before it.
+        if self._hint and sys.__stdout__ is not None:
+            sys.__stdout__.write(self._hint)
+            sys.__stdout__.flush()
+
+
+def configuration(context: INodeContext) -> IService:
+    """Compile what is stored, and provide it."""
+    database = context.get(IDatabase)
+    current = Configuration(context.keys, context.identity.realm)
+    current.load(database)
+    context.provide(IConfiguration, current)
+    context.provide(IUserCommands, UserCommands(database, current, context.keys, context.utc))
+    context.health.gauge("users", lambda: len(current.accounts.accounts))
+    if current.broken:
+        context.health.set(
+            "configuration",
+            False,
+            f"{current.broken} users have a password that does not open with this cluster.key:"
+            " give them new ones with `sipx user passwd`",
+        )
+    else:
+        context.health.set("configuration", True, f"version {current.version} at start")
+    hint = ""
+    if not context.options.get("quickstart") and not database.read_now(users.count):
+        hint = (
+            "sipx: this node has no users yet. Add one with"
+            f" `sipx --state {context.state} user add 200`,\n"
+            "sipx: or stop it and start with --quickstart to get five users with passwords.\n"
+        )
+    return ConfigurationService(hint)

@@ -1,0 +1,1 @@
+"""Users and groups from a directory server."""

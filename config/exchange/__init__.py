@@ -1,0 +1,1 @@
+"""Configuration in and out of files."""

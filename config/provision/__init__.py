@@ -1,0 +1,1 @@
+"""Serves phones their settings."""

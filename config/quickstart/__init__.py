@@ -1,0 +1,1 @@
+"""A first node that works without being configured."""

@@ -1,0 +1,1 @@
+"""Where configuration is kept; the only room with SQL."""

@@ -1,0 +1,1 @@
+"""An IP PBX: the rooms that carry sound."""

@@ -1,0 +1,1 @@
+"""What a caller can hear and do: announcements, conferences, mailboxes and more."""

@@ -1,0 +1,1 @@
+"""Sound as arrays and pure machines: no sockets, no clocks."""

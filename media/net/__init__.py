@@ -1,0 +1,1 @@
+"""Media ports, sessions, relays and the one clock."""

@@ -1,0 +1,1 @@
+"""Digest challenges, nonces, permissions and what may be believed on arrival."""

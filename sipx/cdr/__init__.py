@@ -1,0 +1,1 @@
+"""Call records, made of what the proxy saw."""

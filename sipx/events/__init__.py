@@ -1,0 +1,1 @@
+"""SUBSCRIBE, NOTIFY and PUBLISH."""

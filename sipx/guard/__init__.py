@@ -1,0 +1,1 @@
+"""Limits on what a peer may ask for, and how often."""

@@ -1,0 +1,1 @@
+"""Transports, flows, the transaction layer and the wire trace."""

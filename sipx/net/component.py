@@ -1,0 +1,119 @@
+"""The components of this room: the transaction layer, and the transports UDP and TCP."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.service import IService, Service
+from twisted.internet.error import CannotListenError
+
+from sipx.core.identifiers import Identifiers
+from sipx.interfaces import ITransport, IWireTrace
+from sipx.net.interfaces import ISignaling
+from sipx.net.layer import MOST_TRANSACTIONS, TransactionLayer
+from sipx.net.local import LocalTransport
+from sipx.net.outbox import Outbox
+from sipx.net.tcp import MOST_CONNECTIONS, TcpTransport
+from sipx.net.trace import MOST_BYTES, MOST_MESSAGES, WireTrace
+from sipx.net.udp import UdpPort, UdpTransport, cannot_listen
+from sipx.node.errors import StartError
+
+if TYPE_CHECKING:
+    from sipx.interfaces import INodeContext
+
+TICK = 0.1  # seconds; the resolution of the timer wheel
+
+
+def signaling(context: INodeContext) -> IService:
+    """Build the transaction layer, the wire trace and the ``local`` transport."""
+    trace = WireTrace()
+    outbox = Outbox(context.journal)
+    layer = TransactionLayer(outbox, trace, Identifiers(os.urandom(8)), context.utc)
+    layer.add_transport(LocalTransport(layer, context.monotonic))
+    context.provide(ISignaling, layer)
+    context.provide(IWireTrace, trace)
+    context.repeat(TICK, layer.tick)
+    gauge = context.health.gauge
+    gauge("transactions", lambda: layer.transactions, MOST_TRANSACTIONS)
+    gauge("trace_messages", lambda: len(trace), MOST_MESSAGES)
+    gauge("trace_bytes", lambda: trace.held, MOST_BYTES)
+    gauge("messages_not_sip", lambda: layer.counters.not_sip)
+    gauge("messages_malformed", lambda: layer.counters.malformed)
+    gauge("responses_orphaned", lambda: layer.counters.orphan_responses)
+    gauge("messages_withheld", lambda: outbox.withheld)
+    return Service()
+
+
+class _UdpService(Service):
+    """Binds the UDP sockets when the node starts, before it answers anything."""
+
+    def __init__(self, context: INodeContext) -> None:
+        self._context = context
+        identity = context.identity
+        self._ports = [
+            UdpPort(host, identity.sip_port, context.monotonic) for host in identity.listen
+        ]
+        self._layer: TransactionLayer = context.get(ISignaling)
+        transport = UdpTransport(self._ports)
+        self._layer.add_transport(transport)
+        context.provide(ITransport, transport)
+        context.health.gauge("udp_unsent", lambda: sum(port.unsent for port in self._ports))
+
+    def startService(self) -> None:
+        super().startService()
+        for port in self._ports:
+            port.start(self._layer, self._context.reactor)
+
+    def stopService(self) -> None:
+        super().stopService()
+        for port in self._ports:
+            port.stop()
+
+
+def udp(context: INodeContext) -> IService:
+    """Build SIP over UDP: one socket per address."""
+    return _UdpService(context)
+
+
+class _TcpService(Service):
+    """Listens on TCP while the node runs."""
+
+    def __init__(self, context: INodeContext) -> None:
+        self._context = context
+        layer: TransactionLayer = context.get(ISignaling)
+        self._transport = TcpTransport(context.reactor, layer, context.monotonic)
+        self._listening: list[Any] = []
+        layer.add_transport(self._transport)
+        context.provide(ITransport, self._transport)
+        context.repeat(1.0, self._transport.sweep)
+        gauge = context.health.gauge
+        gauge("tcp_connections", lambda: len(self._transport), MOST_CONNECTIONS)
+        gauge("tcp_refused", lambda: self._transport.refused)
+        gauge("tcp_broken", lambda: self._transport.broken)
+
+    def startService(self) -> None:
+        super().startService()
+        identity = self._context.identity
+        for host in identity.listen:
+            try:
+                port = self._context.reactor.listenTCP(
+                    identity.sip_port, self._transport.factory(), 1024, host
+                )
+            except CannotListenError as error:
+                raise StartError(
+                    cannot_listen("TCP", host, identity.sip_port, error.socketError)
+                ) from error
+            self._listening.append(port)
+            self._transport.listens(host, port.getHost().port)
+
+    def stopService(self) -> None:
+        super().stopService()
+        for port in self._listening:
+            port.stopListening()
+        self._transport.close()
+
+
+def tcp(context: INodeContext) -> IService:
+    """Build SIP over TCP."""
+    return _TcpService(context)

@@ -1,0 +1,177 @@
+"""Where a request goes next: a URI to a flow (RFC 3261 sections 8.1.2, 16.6 step 7, 18.1.1).
+
+Host names are looked up with the system's resolver; addresses need none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from sipx.core.errors import RemoteError
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from sipx.core.flowid import FlowId
+    from sipx.core.uri import Uri
+    from sipx.interfaces import IFlow, ITransport
+    from sipx.net.interfaces import ISignaling
+
+LARGE_REQUEST: Final = 1300  # bytes; above it TCP is tried first (18.1.1, MTU unknown)
+TCP_REFUSED_MEMORY: Final = 300.0  # seconds for which a peer without TCP is not asked again
+MOST_REMEMBERED: Final = 4096  # peers without TCP, and host names
+NAME_LIFE: Final = 60.0  # seconds for which a host's address is believed
+MOST_LOOKUPS: Final = 100  # at one time
+
+Done = Callable[[Any], None]
+
+_literal = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)").fullmatch
+
+
+class Unreachable(RemoteError):
+    """There is no way to a target."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(503, reason)
+
+
+class Hops:
+    """Finds flows for URIs."""
+
+    def __init__(
+        self, signaling: ISignaling, reactor: Any, monotonic: Callable[[], float]
+    ) -> None:
+        self._signaling = signaling
+        self._reactor = reactor
+        self._monotonic = monotonic
+        self._without_tcp: dict[tuple[str, int], float] = {}
+        self._names: dict[str, tuple[str, float]] = {}
+        self._lookups = 0
+
+    def find(self, uri: Uri, flow_id: FlowId | None, size: int) -> IFlow | None:
+        """Find a flow at once; None when it takes ``reach``.
+
+        Args:
+            uri: the topmost Route, else the Request-URI.
+            flow_id: the flow a binding registered on; it wins while it lives.
+            size: bytes the request has, about.
+        """
+        if flow_id is not None:
+            transport = self._signaling.transport(flow_id.transport)
+            flow: IFlow | None = None if transport is None else transport.flow(flow_id)
+            if flow is not None and flow.alive:
+                return flow
+        if uri.scheme != "sip" or uri.transport not in {"", "udp"}:
+            return None
+        host = uri.param("maddr") or uri.host
+        port = uri.port or 5060
+        if _literal(host) is None or (size > LARGE_REQUEST and not uri.transport):
+            return None
+        udp: Any = self._signaling.transport("udp")
+        if udp is None:
+            return None
+        return udp.towards(host).flow((host, port))  # type: ignore[no-any-return]
+
+    def reach(self, uri: Uri, flow_id: FlowId | None, size: int, done: Done) -> None:
+        """Find or open a flow.
+
+        Args:
+            uri: as for ``find``.
+            flow_id: as for ``find``.
+            size: as for ``find``.
+            done: called with an IFlow or an Exception, perhaps at once.
+        """
+        flow = self.find(uri, flow_id, size)
+        if flow is not None:
+            done(flow)
+            return
+        if uri.scheme != "sip":
+            done(Unreachable(f"No transport here for {uri.scheme} URIs"))
+            return
+        host = uri.param("maddr") or uri.host
+        port = uri.port or 5060
+        transports = self._transports(uri.transport, (host, port), size)
+        if not transports:
+            done(Unreachable(f"No transport {uri.transport[:16] or 'udp'} here"))
+            return
+
+        def resolved(address: str | Exception) -> None:
+            if isinstance(address, Exception):
+                done(address)
+            else:
+                self._try(transports, address, port, done)
+
+        self._resolve(host, resolved)
+
+    def _transports(
+        self, wanted: str, peer: tuple[str, int], size: int
+    ) -> list[ITransport]:
+        """Which transports to try, in order."""
+        find = self._signaling.transport
+        if wanted:
+            names = [wanted]
+        elif size > LARGE_REQUEST and self._without_tcp.get(peer, 0.0) <= self._monotonic():
+            names = ["tcp", "udp"]
+        else:
+            names = ["udp", "tcp"] if find("udp") is None else ["udp"]
+        found = (find(name) for name in names if name != "local")
+        return [transport for transport in found if transport is not None]
+
+    def _try(self, transports: list[ITransport], host: str, port: int, done: Done) -> None:
+        first, rest = transports[0], transports[1:]
+
+        def opened(found: Any) -> None:
+            if not isinstance(found, Exception):
+                done(found)
+            elif rest:
+                self._remember(self._without_tcp, (host, port), TCP_REFUSED_MEMORY)
+                self._try(rest, host, port, done)
+            else:
+                done(Unreachable(f"{host}:{port} is not reachable over {first.name.upper()}"))
+
+        first.reach(host, port, opened)
+
+    def _remember(self, table: dict[Any, float], key: Any, seconds: float) -> None:
+        now = self._monotonic()
+        if len(table) >= MOST_REMEMBERED:
+            for old in [old for old, until in table.items() if until <= now]:
+                del table[old]
+            if len(table) >= MOST_REMEMBERED:
+                table.clear()
+        table[key] = now + seconds
+
+    # -- names -------------------------------------------------------------------------
+
+    def _resolve(self, host: str, done: Callable[[str | Exception], None]) -> None:
+        if _literal(host) is not None:
+            done(host)
+            return
+        if host.lower() == "localhost":
+            done("127.0.0.1")
+            return
+        known = self._names.get(host)
+        if known is not None and known[1] > self._monotonic():
+            done(known[0])
+            return
+        if host.startswith("["):
+            done(Unreachable("No IPv6 transport here"))
+            return
+        if self._lookups >= MOST_LOOKUPS:
+            done(Unreachable("Too many host names are being looked up"))
+            return
+        self._lookups += 1
+
+        def found(address: str) -> None:
+            self._lookups -= 1
+            if len(self._names) >= MOST_REMEMBERED:
+                self._names.clear()
+            self._names[host] = (address, self._monotonic() + NAME_LIFE)
+            done(address)
+
+        def failed(failure: Failure) -> None:
+            self._lookups -= 1
+            done(Unreachable(f"The host name {host[:64]} cannot be resolved"))
+
+        self._reactor.resolve(host, (1, 3)).addCallbacks(found, failed)

@@ -1,0 +1,91 @@
+"""What the transaction layer offers to those above it, and what it asks of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sipx.core.message import Request, Response
+    from sipx.interfaces import IFlow, ITransport
+    from sipx.net.layer import ClientTransaction, ServerTransaction
+    from sipx.net.outbox import Outbox
+
+
+class ITransactionUser(Interface):
+    """Who takes the requests that belong to no transaction: the proxy."""
+
+    def request(request: Request, flow: IFlow, now: float) -> None:
+        """Take a new request; also an ACK or a CANCEL that matches nothing.
+
+        Its Via has been stamped (RFC 3581).  It may have defects.
+        """
+
+
+class IServerUser(Interface):
+    """Who answers a server transaction."""
+
+    def canceled(transaction: ServerTransaction, cancel: Request, now: float) -> None:
+        """A CANCEL for it came; the layer has answered the CANCEL."""
+
+    def unanswered(transaction: ServerTransaction, now: float) -> None:
+        """Nobody acknowledged the final response, or it could not be sent."""
+
+
+class IClientUser(Interface):
+    """Who waits for the responses of a client transaction."""
+
+    def response(transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A response came; its topmost Via, ours, has been taken off."""
+
+    def failed(transaction: ClientTransaction, status: int, now: float) -> None:
+        """There will be no final response: 408 in time, or 503, the peer is not reachable."""
+
+
+class ISignaling(Interface):
+    """The transaction layer of a node."""
+
+    user: ITransactionUser = Attribute("Who takes new requests; set once, before the start.")
+    outbox: Outbox = Attribute("What the current turn sends.")
+    transactions: int = Attribute("How many there are.")
+    full: bool = Attribute("Whether new requests must be refused for want of room.")
+
+    def add_transport(transport: ITransport) -> None:
+        """Make a transport known."""
+
+    def transport(name: str) -> ITransport | None:
+        """Find a transport by its name."""
+
+    def accept(request: Request, flow: IFlow, user: IServerUser, now: float) -> ServerTransaction:
+        """Make the server transaction of a request (17.2)."""
+
+    def respond(transaction: ServerTransaction, response: Response, now: float) -> None:
+        """Send a response in a transaction; the transaction may refuse it silently."""
+
+    def reply(request: Request, flow: IFlow, response: Response) -> None:
+        """Answer a request without a transaction."""
+
+    def send(
+        request: Request,
+        flow: IFlow,
+        user: IClientUser,
+        now: float,
+        loop: str = "",
+        note: Any = None,
+    ) -> ClientTransaction:
+        """Send a request in a client transaction (17.1); our Via is put on it."""
+
+    def send_stateless(request: Request, flow: IFlow, loop: str = "") -> None:
+        """Send a request without a transaction: an ACK for a 2xx."""
+
+    def give_up(transaction: ServerTransaction, now: float) -> None:
+        """End a non-INVITE transaction without an answer: it would come too late (RFC 4320)."""
+
+    def cancel(transaction: ClientTransaction, now: float) -> None:
+        """Send CANCEL for an INVITE that got a provisional response (9.1)."""
+
+    def drained(call: Callable[[], None]) -> None:
+        """Call back, once, when no server transaction awaits its final response any more."""

@@ -1,0 +1,58 @@
+"""What a turn of the reactor sends: after the journal has what it acknowledges.
+
+Each driver that lets something in (a socket that became readable, a tick) ends with
+``flush``: one write to the journal, then all messages in the order they were made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sipx.interfaces import IFlow, IJournal
+
+
+class Outbox:
+    """Messages that wait for the end of the turn.
+
+    Attributes:
+        withheld: messages not sent because what they acknowledge could not be written.
+    """
+
+    def __init__(self, journal: IJournal) -> None:
+        self._journal = journal
+        self._waiting: list[tuple[IFlow, Any]] = []
+        self._flushing = False
+        self.withheld = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, flow: IFlow, message: Any) -> None:
+        """Send a message at the end of the turn."""
+        self._waiting.append((flow, message))
+
+    def flush(self) -> None:
+        """Commit the journal, then send everything; what sending causes is sent too."""
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            while True:
+                written = self._journal.commit()
+                waiting = self._waiting
+                if not waiting:
+                    return
+                self._waiting = []
+                if not written and not self._was_failing:
+                    # The turn in which the disk failed: peers send again what they asked.
+                    self.withheld += len(waiting)
+                    self._was_failing = True
+                    continue
+                self._was_failing = not written
+                for flow, message in waiting:
+                    flow.send(message)
+        finally:
+            self._flushing = False
+
+    _was_failing = False

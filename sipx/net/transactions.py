@@ -1,0 +1,94 @@
+"""Transactions as the layer keeps them: a machine of ``sipx.core`` with what it resends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sipx.core.transactions.invite_client import InviteClient
+from sipx.core.transactions.invite_server import InviteServer
+from sipx.core.transactions.noninvite_client import NonInviteClient
+from sipx.core.transactions.noninvite_server import NonInviteServer
+
+if TYPE_CHECKING:
+    from sipx.core.message import Request
+    from sipx.interfaces import IFlow
+    from sipx.net.interfaces import IClientUser, IServerUser
+
+
+class _Server:
+    """What both server transactions add to their machine.
+
+    Attributes:
+        key: what the layer finds it by.
+        request: the request as it arrived; None once a final response was sent, except
+            that an INVITE keeps it for the CANCEL that may come.
+        flow: where responses go.
+        user: who answers.
+        to_tag: ours, for responses that we make.
+        wire: the last response, as sent.
+    """
+
+    __slots__ = ()
+
+    key: str
+    request: Request
+    flow: IFlow
+    user: IServerUser
+    to_tag: str
+    wire: Any
+
+
+class _Client:
+    """What both client transactions add to their machine.
+
+    Attributes:
+        key: the branch, with the method when it is CANCEL.
+        request: the request as sent, our Via on top.
+        flow: where it was sent.
+        user: who waits for the responses.
+        wire: the request's bytes, or the request itself on a local flow.
+        ack: the ACK for a final response other than 2xx, once there is one.
+        note: the user's own: which branch it is.
+    """
+
+    __slots__ = ()
+
+    key: str
+    request: Request
+    flow: IFlow
+    user: IClientUser
+    wire: Any
+    ack: Any
+    note: Any
+
+
+_SERVER = ("flow", "key", "request", "to_tag", "user", "wire")
+_CLIENT = ("ack", "flow", "key", "note", "request", "user", "wire")
+
+
+class InviteServerTransaction(InviteServer, _Server):
+    """An INVITE that came in."""
+
+    __slots__ = _SERVER
+
+
+class NonInviteServerTransaction(NonInviteServer, _Server):
+    """Any other request that came in."""
+
+    __slots__ = _SERVER
+
+
+class InviteClientTransaction(InviteClient, _Client):
+    """An INVITE that went out."""
+
+    __slots__ = _CLIENT
+
+
+class NonInviteClientTransaction(NonInviteClient, _Client):
+    """Any other request that went out."""
+
+    __slots__ = _CLIENT
+
+
+ServerTransaction = InviteServerTransaction | NonInviteServerTransaction
+ClientTransaction = InviteClientTransaction | NonInviteClientTransaction

@@ -1,0 +1,1 @@
+"""A node: finds components, orders, starts and stops them, keeps the journal."""

@@ -1,0 +1,76 @@
+"""Who the node is: its domain, its digest realm, the addresses and hosts that are its own.
+
+The realm is drawn at first start and kept in ``STATE/node.json``: passwords are stored as
+HA1 values, which contain it, so it must survive a new address or domain.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from sipx.node.errors import StartError
+from sipx.node.files import keep
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the node is.
+
+    Attributes:
+        domain: what stands after the ``@`` of our users; lower case.
+        realm: of digest challenges.
+        listen: IPv4 addresses that SIP is received on.
+        sip_port: the port of UDP and TCP on each of them.
+        hosts: all hosts that are ours, lower case.
+    """
+
+    domain: str
+    realm: str
+    listen: tuple[str, ...]
+    sip_port: int
+    hosts: frozenset[str]
+
+    def is_ours(self, host: str, port: int | None) -> bool:
+        """Say whether a URI's host and port name this node or its domain."""
+        return (port is None or port == self.sip_port) and host.lower() in self.hosts
+
+
+def make_identity(realm: str, domain: str | None, listen: Sequence[str], sip_port: int) -> Identity:
+    """Make the identity.
+
+    Args:
+        realm: as ``kept_realm`` gives it.
+        domain: None for the machine's own address: the first that is not loopback.
+        listen: IPv4 addresses.
+        sip_port: 1 to 65535.
+    """
+    named = domain or next(
+        (address for address in listen if not IPv4Address(address).is_loopback), "127.0.0.1"
+    )
+    hosts = frozenset({named.lower(), "localhost", "127.0.0.1", *listen})
+    return Identity(named.lower(), realm, tuple(dict.fromkeys(listen)), sip_port, hosts)
+
+
+def kept_realm(state: Path) -> str:
+    """Read the realm; draw it at first start.
+
+    Raises:
+        StartError: the file is damaged.
+    """
+    path = state / "node.json"
+    text = keep(path, lambda: json.dumps({"realm": f"sipx-{secrets.token_hex(4)}"}).encode())
+    try:
+        realm = json.loads(text)["realm"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StartError(
+            f"{path} is damaged: put back the copy from a backup, because stored passwords"
+            " depend on the realm in it."
+        ) from error
+    if not isinstance(realm, str) or not realm:
+        raise StartError(f"{path} is damaged: it has no realm.")
+    return realm

@@ -1,0 +1,1 @@
+"""The proxy core: the chain of steps, forking and Record-Route state."""

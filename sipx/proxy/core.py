@@ -1,0 +1,302 @@
+"""The proxy: takes new requests, runs the chain, and does what it says (RFC 3261 section 16).
+
+Rejections, challenges above all, are sent without a transaction (RFC 3261 sections 8.2.7 and
+16.2): a stranger costs no memory.  The state begins once a request has passed the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+from zope.interface import classImplements
+
+from sipx.core.errors import RemoteError
+from sipx.core.message import Request, Response, reply
+from sipx.core.nameaddr import parse_nameaddrs
+from sipx.core.target import Target
+from sipx.core.uri import parse_uri
+from sipx.core.wheel import Wheel
+from sipx.net.interfaces import IServerUser, ITransactionUser
+from sipx.proxy.forking import Forwarding, contact_uris
+from sipx.proxy.passage import Passage, Rejection
+from sipx.ua.incoming import IncomingRequest
+
+if TYPE_CHECKING:
+    from sipx.interfaces import ICallObserver, IFlow, IRequestServer
+    from sipx.net.hops import Hops
+    from sipx.net.interfaces import ISignaling
+    from sipx.net.layer import ServerTransaction
+    from sipx.proxy.chain import Chain
+    from sipx.proxy.servers import Servers
+
+_log = Logger()
+
+
+class Proxy:
+    """Takes the requests that belong to no transaction.
+
+    Attributes:
+        signaling: the transaction layer.
+        hops: finds flows.
+        observer: is told of calls; None when nobody keeps records.
+        wheel: of the forwardings that wait for a time.
+        timer_c: seconds (16.6 step 11).
+        key: of dialog states.
+        monotonic: gives ``now`` where no message brings it.
+    """
+
+    def __init__(
+        self,
+        signaling: ISignaling,
+        hops: Hops,
+        chain: Chain,
+        servers: Servers,
+        observer: ICallObserver | None,
+        key: bytes,
+        timer_c: float,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.signaling = signaling
+        self.hops = hops
+        self.observer = observer
+        self.wheel: Wheel[Forwarding] = Wheel()
+        self.timer_c = timer_c
+        self.key = key
+        self.monotonic = monotonic
+        self._chain = chain
+        self._servers = servers
+        self._tag = chain.stateless_tag
+
+    def tick(self, now: float) -> None:
+        """Fire what is due."""
+        for forwarding in self.wheel.advance(now):
+            forwarding.expired(now)
+        self.signaling.outbox.flush()
+
+    # -- ITransactionUser --------------------------------------------------------------
+
+    def request(self, request: Request, flow: IFlow, now: float) -> None:
+        """Take a new request."""
+        if flow.transport == "local":
+            self._serve_local(request, flow, now)
+            return
+        passage = Passage(request, flow, now)
+        try:
+            rejection = self._chain.check(passage)
+            if rejection is None:
+                self._admit(passage)
+                return
+        except RemoteError as error:
+            rejection = Rejection(error.status, error.reason)
+        except Exception:
+            _log.failure("A request could not be processed: {request!r}", request=request)
+            rejection = Rejection(500)
+        self._reject(passage, rejection)
+
+    def _admit(self, passage: Passage) -> None:
+        """Proxy or serve a request that passed."""
+        request, now = passage.request, passage.now
+        method = request.method
+        if method == "CANCEL":
+            self._reject(passage, Rejection(481))
+        elif method == "ACK":
+            self._forward_ack(passage)
+        elif passage.server is not None:
+            self._serve(passage, passage.server)
+        else:
+            forwarding = Forwarding(self, passage)
+            forwarding.transaction = self.signaling.accept(request, passage.flow, forwarding, now)
+            if self.observer is not None:
+                self._observe(passage, self.observer)
+            forwarding.start(now)
+
+    def _reject(self, passage: Passage, rejection: Rejection) -> None:
+        """Answer without a transaction; an ACK is answered by nothing."""
+        request = passage.request
+        if not rejection.status or request.method == "ACK":
+            return
+        response = reply(request, rejection.status, rejection.reason, self._tag)
+        for name, value in rejection.headers:
+            response.add(name, value)
+        if self.observer is not None and request.method == "INVITE":
+            self._observe_rejection(passage, rejection, self.observer)
+        self.signaling.reply(request, passage.flow, response)
+
+    def _forward_ack(self, passage: Passage) -> None:
+        """Send an ACK on; it has no transaction and no answer (16.6, 17.1.1.3)."""
+        request, now = passage.request, passage.now
+        if not passage.targets:
+            return
+        forwarding = _AckForwarding(self, passage)
+        forwarding.send(request, passage.targets[0], now)
+
+    # -- request servers ---------------------------------------------------------------
+
+    def open_server(self, name: str) -> IFlow:
+        """The local flow to a feature server."""
+        local: Any = self.signaling.transport("local")
+        flow: IFlow = local.open(name)
+        return flow
+
+    def _serve(self, passage: Passage, server: IRequestServer) -> None:
+        """Let a server answer inside the proxy's own server transaction."""
+        request, now = passage.request, passage.now
+        transaction = self.signaling.accept(request, passage.flow, _SERVED, now)
+        self._hand_over(
+            server, request, passage.flow, passage.user, passage.instrument, transaction, now
+        )
+
+    def _serve_local(self, request: Request, flow: Any, now: float) -> None:
+        """Hand a request that came over the local transport to its server."""
+        server = self._servers.named(flow.server)
+        if request.method == "ACK" or request.method == "CANCEL":
+            return
+        if server is None:
+            self.signaling.reply(request, flow, reply(request, 480, "", self._tag))
+            return
+        transaction = self.signaling.accept(request, flow, _SERVED, now)
+        self._hand_over(server, request, flow, "", "", transaction, now)
+
+    def _hand_over(
+        self,
+        server: IRequestServer,
+        request: Request,
+        flow: IFlow,
+        user: str,
+        instrument: str,
+        transaction: ServerTransaction,
+        now: float,
+    ) -> None:
+        signaling = self.signaling
+
+        def respond(response: Response, now: float) -> None:
+            signaling.respond(transaction, response, now)
+
+        incoming = IncomingRequest(
+            request, flow, user, instrument, transaction.to_tag, now, respond
+        )
+        try:
+            server.handle(incoming)
+        except RemoteError as error:
+            incoming.reject(error.status, error.reason, now)
+        except Exception:
+            _log.failure("{server} failed to answer {request!r}", server=server.name, request=request)
+            incoming.reject(500, "Server Internal Error", now)
+
+    # -- redirection -------------------------------------------------------------------
+
+    def redirected(self, passage: Passage, response: Response) -> Sequence[Target]:
+        """The targets that a 3xx names, as far as the caller may reach them.
+
+        Contacts of our domain are resolved like any name; others are only for callers that
+        are our users, because a stranger may reach nobody elsewhere.
+        """
+        try:
+            contacts = contact_uris(response)
+        except RemoteError:
+            return ()
+        targets: list[Target] = []
+        for text, q in contacts:
+            found = self._chain.redirect(passage, parse_uri(text))
+            if len(contacts) == 1:
+                targets += found
+            else:
+                targets += [
+                    Target(
+                        target.uri, q, target.user, target.flow, target.path, target.ring,
+                        target.server,
+                    )
+                    for target in found
+                ]
+        return targets
+
+    # -- call records ------------------------------------------------------------------
+
+    def _observe(self, passage: Passage, observer: ICallObserver) -> None:
+        request = passage.request
+        if request.method == "INVITE" and not passage.in_dialog:
+            caller = passage.user or request.from_.uri_text
+            dialed = passage.uri.name or passage.uri.text
+            callee = passage.dialed or passage.uri.text
+            observer.call_started(request, caller, callee, dialed, passage.version, passage.now)
+        elif request.method == "BYE" and passage.in_dialog:
+            tags = (request.from_.tag, request.to.tag)
+            observer.call_ended(request.call_id, tags, passage.now)
+
+    def _observe_rejection(
+        self, passage: Passage, rejection: Rejection, observer: ICallObserver
+    ) -> None:
+        """Record a call that was refused; a challenge or a malformed request is no call."""
+        request, status = passage.request, rejection.status
+        if status in {400, 401, 407, 482, 483, 505, 513} or passage.in_dialog:
+            return
+        try:
+            tag = request.from_.tag
+            self._observe(passage, observer)
+            reason = rejection.reason
+            observer.call_failed(request.call_id, tag, status, reason, passage.now)
+        except (RemoteError, AttributeError):
+            return
+
+    def refreshed(self, response: Response, now: float) -> None:
+        """A 2xx passed inside a dialog: tell its session timer (RFC 4028)."""
+        observer = self.observer
+        if observer is None:
+            return
+        try:
+            tags = (response.from_.tag, response.to.tag)
+            observer.call_refreshed(response.call_id, tags, session_expires(response), now)
+        except RemoteError:
+            return
+
+
+classImplements(Proxy, ITransactionUser)
+
+
+def session_expires(response: Response) -> int | None:
+    """The seconds of Session-Expires, None when absent or malformed."""
+    text = (response.get("session-expires") or "").partition(";")[0].strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+class _Served:
+    """The user of transactions that a request server answers: nothing is left to tell."""
+
+    def canceled(self, transaction: ServerTransaction, cancel: Request, now: float) -> None:
+        """Feature servers that ring learn of CANCEL with the user agent core."""
+
+    def unanswered(self, transaction: ServerTransaction, now: float) -> None:
+        """The answer was lost; the peer asks again."""
+
+
+classImplements(_Served, IServerUser)
+_SERVED: Any = _Served()
+
+
+class _AckForwarding:
+    """An ACK on its way."""
+
+    def __init__(self, proxy: Proxy, passage: Passage) -> None:
+        self._proxy = proxy
+        self._passage = passage
+
+    def send(self, request: Request, target: Target, now: float) -> None:
+        """Find its next hop and send it there."""
+        request.uri_text = target.uri.text
+        hop = target.uri
+        if "route" in request.names:
+            hop = parse_nameaddrs(request.every("route")[:1], "Route")[0].uri
+        size = len(request.body) + 1000
+        flow = self._proxy.hops.find(hop, target.flow, size)
+        if flow is not None:
+            self._proxy.signaling.send_stateless(request, flow, self._passage.loop)
+            return
+        self._proxy.hops.reach(hop, target.flow, size, self._found)
+
+    def _found(self, flow: Any) -> None:
+        if not isinstance(flow, Exception):
+            signaling = self._proxy.signaling
+            signaling.send_stateless(self._passage.request, flow, self._passage.loop)
+            signaling.outbox.flush()

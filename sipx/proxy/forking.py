@@ -1,0 +1,279 @@
+"""One request being proxied: drives its response context (RFC 3261 sections 16.6 to 16.10).
+
+The context decides; this sends what it decided, over the transaction layer, and tells the call
+observer.  It is the user of one server transaction and of a client transaction per branch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import classImplements
+
+from sipx.core.errors import RemoteError
+from sipx.core.message import Request, Response, reply
+from sipx.core.nameaddr import parse_nameaddrs
+from sipx.core.responsecontext import (
+    Branch,
+    BranchState,
+    Cancel,
+    Forward,
+    Recurse,
+    ResponseContext,
+    Start,
+)
+from sipx.core.uri import parse_uri
+from sipx.net.interfaces import IClientUser, IServerUser
+from sipx.proxy.recordroute import DIALOG_METHODS, RecordRoute
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sipx.core.responsecontext import Action
+    from sipx.core.target import Target
+    from sipx.interfaces import IFlow
+    from sipx.net.layer import ClientTransaction, ServerTransaction
+    from sipx.proxy.core import Proxy
+    from sipx.proxy.passage import Passage
+
+_REASONS = {408: "Request Timeout", 480: "Temporarily Unavailable", 487: "Request Terminated"}
+
+
+class Forwarding:
+    """One request on its way to its targets, and its responses on their way back.
+
+    Attributes:
+        transaction: the server transaction, set once it is made.
+    """
+
+    __slots__ = (
+        "_call_id",
+        "_context",
+        "_from_tag",
+        "_passage",
+        "_proxy",
+        "_record_route",
+        "_request",
+        "_starts_call",
+        "deadline",
+        "transaction",
+        "wheel_slot",
+    )
+
+    transaction: ServerTransaction
+
+    def __init__(self, proxy: Proxy, passage: Passage) -> None:
+        """Take a request that has passed the chain.
+
+        Raises:
+            RemoteError: it cannot be record-routed.
+        """
+        request = passage.request
+        self._proxy = proxy
+        self._passage = passage
+        self._request = request
+        self._context = ResponseContext(request.method == "INVITE", proxy.timer_c)
+        self._call_id = request.call_id
+        self._from_tag = request.from_.tag
+        self._starts_call = request.method == "INVITE" and not passage.in_dialog
+        self._record_route: RecordRoute | None = None
+        if request.method in DIALOG_METHODS and not passage.in_dialog:
+            self._record_route = RecordRoute(proxy.key, request, bool(passage.user))
+        self.deadline = self._context.deadline
+        self.wheel_slot = -1
+
+    def start(self, now: float) -> None:
+        """Send the request to its first targets."""
+        self._context.add(self._passage.targets)
+        self._perform(self._context.start(now), now)
+
+    def expired(self, now: float) -> None:
+        """A deadline of the context has come."""
+        self._perform(self._context.expired(now), now)
+
+    # -- IServerUser -------------------------------------------------------------------
+
+    def canceled(self, transaction: ServerTransaction, cancel: Request, now: float) -> None:
+        """The caller gave up (16.10)."""
+        self._perform(self._context.cancel(now), now)
+
+    def unanswered(self, transaction: ServerTransaction, now: float) -> None:
+        """Nobody waits for our response any more: leave no phone ringing."""
+        self._perform(self._context.cancel(now), now)
+
+    # -- IClientUser -------------------------------------------------------------------
+
+    def response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A branch spoke."""
+        branch: Branch = transaction.note
+        if response.status < 200:
+            actions = self._context.provisional(branch, response, now)
+        else:
+            actions = self._context.final(branch, response, now)
+        self._perform(actions, now)
+
+    def failed(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        """A branch will not speak."""
+        self._perform(self._context.failed(transaction.note, status, now), now)
+
+    # -- what the context decided ------------------------------------------------------
+
+    def _perform(self, actions: list[Action], now: float) -> None:
+        for action in actions:
+            if type(action) is Forward:
+                self._forward(action, now)
+            elif type(action) is Start:
+                self._start(action.branch, now)
+            elif type(action) is Cancel:
+                transaction: Any = action.branch.transaction
+                if transaction is not None:
+                    self._proxy.signaling.cancel(transaction, now)
+            elif type(action) is Recurse:
+                self._recurse(action, now)
+        deadline = self._context.deadline
+        if deadline != self.deadline:
+            self.deadline = deadline
+            self._proxy.wheel.put(self, deadline)
+
+    def _start(self, branch: Branch, now: float) -> None:
+        target = branch.target
+        request = self._request.copy()
+        request.uri_text = target.uri.text
+        if target.path:
+            lines = [*target.path, *request.every("route")]
+            request.replace_list("route", lines)
+        try:
+            hop = _next_hop(request)
+        except RemoteError:
+            self._perform(self._context.failed(branch, 400, now), now)
+            return
+        if target.server:
+            self._send(branch, request, self._proxy.open_server(target.server), now)
+            return
+        size = len(request.body) + 1000  # what the headers have, about
+        hops = self._proxy.hops
+        flow = hops.find(hop, target.flow, size)
+        if flow is not None:
+            self._send(branch, request, flow, now)
+            return
+
+        def found(flow: Any) -> None:
+            later = self._proxy.monotonic()
+            if branch.state is BranchState.ENDED:
+                return
+            if isinstance(flow, Exception):
+                self._perform(self._context.failed(branch, 503, later), later)
+            else:
+                self._send(branch, request, flow, later)
+            self._proxy.signaling.outbox.flush()
+
+        hops.reach(hop, target.flow, size, found)
+
+    def _send(self, branch: Branch, request: Request, flow: IFlow, now: float) -> None:
+        passage = self._passage
+        if self._record_route is not None:
+            self._record_route.write(request, passage.flow, branch.target, flow)
+        running = len(self._context.branches)
+        if running > 1 or "max-breadth" in request.names:
+            request.set("max-breadth", str(max(1, passage.breadth // running)))
+        branch.transaction = self._proxy.signaling.send(
+            request, flow, self, now, passage.loop, branch
+        )
+
+    def _recurse(self, action: Recurse, now: float) -> None:
+        """Try the contacts of a 3xx (16.5, 16.7 step 4), as far as they may be reached."""
+        targets: Sequence[Target] = ()
+        if self._starts_call or not self._passage.in_dialog:
+            targets = self._proxy.redirected(self._passage, action.response)
+        added = self._context.add(targets)
+        self._perform(self._context.ended(action.branch, now, bool(added)), now)
+
+    def _forward(self, action: Forward, now: float) -> None:
+        """Send a response upstream."""
+        proxy = self._proxy
+        status, response = action.status, action.response
+        if status >= 300:
+            if status == 408 and self._request.method != "INVITE":
+                proxy.signaling.give_up(self.transaction, now)  # RFC 4320 section 4.2
+                return
+            response = self._final(status, response)
+        assert response is not None  # noqa: S101  what is not final is somebody's
+        if status < 300 and self._record_route is not None:
+            self._record_route.correct(response)
+        self._observe(response, action.branch, now)
+        proxy.signaling.respond(self.transaction, response, now)
+
+    def _final(self, status: int, response: Response | None) -> Response:
+        """The final response that goes upstream, ours when the best one cannot."""
+        if status == 503:
+            # 16.7 step 6: a 503 speaks of one server; upstream must not give all of us up.
+            status, response = 500, None
+        if response is None:
+            reason = _REASONS.get(status, "")
+            return reply(self._request, status, reason, self.transaction.to_tag)
+        if status in {401, 407}:
+            self._gather(response)
+        return response
+
+    def _gather(self, best: Response) -> None:
+        """Add the challenges of all branches to the best response (16.7 step 7)."""
+        for other in self._context.challenges():
+            if other is best:
+                continue
+            for name in ("www-authenticate", "proxy-authenticate"):
+                for value in other.every(name):
+                    best.add(name, value)
+
+    # -- call records ------------------------------------------------------------------
+
+    def _observe(self, response: Response, branch: Branch | None, now: float) -> None:
+        observer = self._proxy.observer
+        if observer is None:
+            return
+        status = response.status
+        if self._starts_call:
+            if 200 <= status < 300:
+                user = branch.target.user if branch is not None else ""
+                callee = user or self._passage.uri.text
+                observer.call_answered(self._call_id, self._from_tag, callee, response, now)
+            elif status >= 300:
+                reason = response.reason
+                observer.call_failed(self._call_id, self._from_tag, status, reason, now)
+        elif (
+            self._passage.in_dialog
+            and 200 <= status < 300
+            and self._request.method in {"INVITE", "UPDATE"}
+        ):
+            self._proxy.refreshed(response, now)
+
+
+classImplements(Forwarding, IServerUser, IClientUser)
+
+
+def _next_hop(request: Request) -> Any:
+    """The URI to send to; a strict router gets the form that it wants (16.6 step 6)."""
+    if "route" not in request.names:
+        return request.uri
+    first = parse_nameaddrs(request.every("route")[:1], "Route")[0]
+    uri = first.uri
+    if uri.param("lr") is None:
+        routes = request.listed("route")
+        request.replace_list("route", [*routes[1:], f"<{request.uri_text}>"])
+        request.uri_text = uri.text
+    return uri
+
+
+def contact_uris(response: Response) -> list[tuple[str, float]]:
+    """The contacts of a 3xx with their q."""
+    found = []
+    for value in response.addresses("contact", "Contact"):
+        text = value.params.get("q") or "1"
+        try:
+            q = min(1.0, max(0.0, float(text)))
+        except ValueError:
+            q = 1.0
+        found.append((parse_uri(value.uri_text).as_target().text, q))
+    return found
+
+
+

@@ -1,0 +1,131 @@
+"""Record-Route: keeps the node in the dialog, with the dialog's state in the URI.
+
+RFC 3261 section 16.6 step 4 and 16.7 step 8; RFC 5658 where the two sides of the node differ in
+address or transport: then there are two entries, each reachable from its own side.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sipx.core.errors import RemoteError
+from sipx.core.message import header_line
+from sipx.core.nameaddr import parse_nameaddr, parse_nameaddrs
+from sipx.core.routestate import PARAM, scope_of, seal
+
+if TYPE_CHECKING:
+    from sipx.core.message import Request, Response
+    from sipx.core.target import Target
+    from sipx.core.uri import Uri
+    from sipx.interfaces import IFlow
+
+# What creates a dialog (RFC 3261, 6665, 3515).
+DIALOG_METHODS: Final = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
+
+
+class RecordRoute:
+    """Writes and corrects our Record-Route entries.
+
+    One is made for each request that creates a dialog.
+    """
+
+    __slots__ = ("_authenticated", "_call_id", "_initiator", "_key", "_tag", "_written")
+
+    _written: dict[str, bytes]  # each state we wrote, and the far side that it covers
+
+    def __init__(self, key: bytes, request: Request, authenticated: bool) -> None:
+        """Take the request as it arrived.
+
+        Args:
+            key: of dialog states.
+            request: has the initiator's Contact, and its Record-Routes if it came through
+                other proxies.
+            authenticated: whether the initiator was.
+
+        Raises:
+            RemoteError: 400; its Contact or Record-Route is malformed.
+        """
+        self._key = key
+        self._call_id = request.call_id
+        self._tag = request.from_.tag
+        self._authenticated = authenticated
+        self._initiator = _side(request)
+        self._written = {}
+
+    def write(self, request: Request, source: IFlow, target: Target, out: IFlow) -> None:
+        """Put our entry or entries on top.
+
+        Args:
+            request: about to be sent; changed.
+            source: where the request came from.
+            target: where it goes.
+            out: the flow it goes over.
+        """
+        hop = parse_nameaddr(target.path[0], "Path").uri if target.path else target.uri
+        state = self._state(_scope(hop))
+        entries = [_entry(out, state)]
+        if source.address != out.address or source.transport != out.transport:
+            entries.append(_entry(source, state))
+        request.names[0:0] = ["record-route"] * len(entries)
+        request.lines[0:0] = entries
+
+    def correct(self, response: Response) -> None:
+        """Widen the scope to where the callee says it is, if that is not where it was called.
+
+        The caller learns its route set from the response; what it carries then covers the
+        callee's Contact, or the proxy before it.
+        """
+        if not response.has("contact") or not response.has("record-route"):
+            return
+        try:
+            values = response.listed("record-route")
+            state, place = self._own(values)
+            if not state:
+                return
+            if place:
+                hop = _scope(parse_nameaddr(values[place - 1], "Record-Route").uri)
+            else:
+                hop = _scope(response.addresses("contact", "Contact")[0].uri)
+        except (RemoteError, IndexError):
+            return  # the callee's fault, and the caller's to notice
+        if hop in {self._initiator, self._written[state]}:
+            return
+        wider = self._state(hop)
+        response.replace_list(
+            "record-route", [value.replace(f"{PARAM}={state}", f"{PARAM}={wider}") for value in values]
+        )
+
+    def _own(self, values: list[str]) -> tuple[str, int]:
+        for place, value in enumerate(values):
+            for state in self._written:
+                if state in value:
+                    return state, place
+        return "", 0
+
+    def _state(self, far: bytes) -> str:
+        scopes = [self._initiator, far] if self._initiator else [far]
+        state = seal(self._key, self._call_id, self._tag, self._authenticated, scopes)
+        self._written[state] = far
+        return state
+
+
+def _side(request: Request) -> bytes:
+    """The scope of the initiator: the proxy before us if there is one, else its Contact."""
+    if request.has("record-route"):
+        values = parse_nameaddrs(request.every("record-route"), "Record-Route")
+        if values:
+            return _scope(values[0].uri)
+    contacts = request.addresses("contact", "Contact")
+    if not contacts:
+        return b""
+    return _scope(contacts[0].uri)
+
+
+def _scope(uri: Uri) -> bytes:
+    return scope_of(uri.param("maddr") or uri.host, uri.port)
+
+
+def _entry(flow: IFlow, state: str) -> bytes:
+    host, port = flow.address
+    transport = "" if flow.transport == "udp" else f";transport={flow.transport}"
+    return header_line("record-route", f"<sip:{host}:{port}{transport};lr;{PARAM}={state}>")

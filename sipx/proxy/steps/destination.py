@@ -1,0 +1,199 @@
+"""Where does it go, and may it?  RFC 3261 section 16.5; no open relay.
+
+A stranger may reach our users, never anybody elsewhere. What is addressed to the node itself, or
+to our domain by a method that a request server answers, ends here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipx.core.errors import RemoteError
+from sipx.core.target import Target
+from sipx.proxy.passage import DROP, Rejection
+from sipx.proxy.steps.authenticate import UNCHALLENGED, Authenticate, in_scope
+from sipx.proxy.steps.extensions import unsupported
+from sipx.routing.resolve import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sipx.core.binding import Binding
+    from sipx.core.uri import Uri
+    from sipx.interfaces import IConfiguration, ILocation
+    from sipx.node.identity import Identity
+    from sipx.proxy.passage import Passage
+    from sipx.proxy.servers import Servers
+
+_SERVED_OPTIONS = frozenset({"path"})  # RFC 3327, by the registrar
+
+
+class Destination:
+    """Finds the targets or the server of a request, and refuses to relay for strangers."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        configuration: IConfiguration,
+        location: ILocation,
+        servers: Servers,
+        authenticate: Authenticate,
+        allow_anonymous: bool,
+        ring_time: float | None,
+    ) -> None:
+        self._identity = identity
+        self._configuration = configuration
+        self._location = location
+        self._servers = servers
+        self._authenticate = authenticate
+        self._allow_anonymous = allow_anonymous
+        self._ring_time = ring_time
+
+    def check(self, passage: Passage) -> Rejection | None:
+        uri = passage.uri
+        if passage.routed:
+            return self._along_route(passage)
+        if uri.scheme == "tel" or self._identity.is_ours(uri.host, uri.port):
+            return self._ours(passage)
+        return self._elsewhere(passage)
+
+    # -- our domain --------------------------------------------------------------------
+
+    def _ours(self, passage: Passage) -> Rejection | None:
+        request = passage.request
+        method = request.method
+        if method == "REGISTER" or not (passage.uri.user or passage.uri.scheme == "tel"):
+            return self._here(passage)
+        if not (passage.user or self._allow_anonymous or passage.state is not None):
+            if method in UNCHALLENGED:
+                return DROP if method == "ACK" else Rejection(403, "Strangers Are Not Allowed")
+            return self._authenticate.challenge(passage)
+        decision = self.resolve(passage)
+        if decision is None:
+            return None
+        return DROP if method == "ACK" else decision
+
+    def resolve(self, passage: Passage) -> Rejection | None:
+        """Ask the redirectors."""
+        snapshot = self._configuration.routing
+        decision = resolve(snapshot, self, passage.uri, passage.now)
+        passage.version = snapshot.version
+        passage.dialed = decision.user
+        passage.targets = decision.targets
+        if decision.status:
+            return Rejection(decision.status, decision.reason)
+        if self._ring_time is not None and len(decision.targets) > 0:
+            passage.targets = self.with_ring_time(decision.targets)
+        return None
+
+    def with_ring_time(self, targets: tuple[Target, ...]) -> list[Target]:
+        """Let targets that have no ring time of their own ring as long as the node says."""
+        return [
+            Target(
+                target.uri,
+                target.q,
+                target.user,
+                target.flow,
+                target.path,
+                self._ring_time if target.ring is None else target.ring,
+                target.server,
+            )
+            for target in targets
+        ]
+
+    def _here(self, passage: Passage) -> Rejection | None:
+        """Find who answers a request to the node itself."""
+        request = passage.request
+        if request.method in {"ACK", "CANCEL"}:
+            return DROP if request.method == "ACK" else Rejection(481)
+        server = self._servers.for_method(request.method)
+        if server is None:
+            allow = ", ".join(self._servers.methods())
+            return Rejection(405, "Method Not Allowed", [("allow", allow)])
+        if "require" in request.names:
+            rejection = unsupported(request, "require", _SERVED_OPTIONS)
+            if rejection is not None:
+                return rejection
+        passage.server = server
+        return None
+
+    # -- elsewhere ---------------------------------------------------------------------
+
+    def _elsewhere(self, passage: Passage) -> Rejection | None:
+        """A target outside our domain: a phone inside a dialog, or somebody else's domain."""
+        uri = passage.uri
+        binding = self._location.by_contact(uri.key()) if uri.user else None
+        if binding is None:
+            rejection = self._may_leave(passage)
+            if rejection is not None:
+                return rejection
+            passage.targets = (Target(uri.as_target()),)
+        else:
+            rejection = self._may_reach_users(passage)
+            if rejection is not None:
+                return rejection
+            passage.dialed = binding.user
+            passage.targets = (
+                Target(uri.as_target(), user=binding.user, flow=binding.flow, path=binding.path),
+            )
+            if passage.in_dialog:  # the route set has led it here already
+                passage.targets = (
+                    Target(uri.as_target(), user=binding.user, flow=binding.flow),
+                )
+        return None
+
+    def _along_route(self, passage: Passage) -> Rejection | None:
+        rejection = self._may_leave(passage)
+        if rejection is None:
+            passage.targets = (Target(passage.uri.as_target()),)
+        return rejection
+
+    def _may_reach_users(self, passage: Passage) -> Rejection | None:
+        if passage.user or self._allow_anonymous or passage.state is not None:
+            return None
+        return self._refuse(passage)
+
+    def _may_leave(self, passage: Passage) -> Rejection | None:
+        """Whether a request may be sent to an address that is not one of our users'."""
+        if passage.user:
+            return None
+        state = passage.state
+        if state is not None:
+            try:
+                if in_scope(passage):
+                    return None
+            except RemoteError as error:
+                return Rejection(error.status, error.reason)
+            # ACK and BYE cannot be asked for credentials and open nothing; a dialog that one
+            # of our users began may follow a phone that moved.
+            if state.authenticated and passage.request.method in UNCHALLENGED:
+                return None
+        return self._refuse(passage)
+
+    def _refuse(self, passage: Passage) -> Rejection:
+        method = passage.request.method
+        if method == "ACK":
+            return DROP
+        if method in UNCHALLENGED:
+            return Rejection(403, "Relaying Is Not Allowed")
+        return self._authenticate.challenge(passage)
+
+    def redirect(self, passage: Passage, uri: Uri) -> Sequence[Target]:
+        """Find the targets of a contact that a 3xx named (16.5, 16.7 step 4)."""
+        if uri.scheme == "tel" or (uri.is_sip and self._identity.is_ours(uri.host, uri.port)):
+            decision = resolve(self._configuration.routing, self, uri, passage.now)
+            return self.with_ring_time(decision.targets)
+        binding = self._location.by_contact(uri.key()) if uri.user else None
+        if binding is not None:
+            return [Target(uri, user=binding.user, flow=binding.flow, path=binding.path)]
+        return [Target(uri)] if passage.user and uri.is_sip else []
+
+    # -- View: what routing reads ------------------------------------------------------
+
+    def bindings(self, user: str, now: float) -> Sequence[Binding]:
+        """Where a user is registered."""
+        return self._location.bindings(user, now)
+
+    def server(self, user_part: str) -> str:
+        """The feature server of a user part."""
+        return self._servers.for_user(user_part)

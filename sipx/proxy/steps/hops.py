@@ -1,0 +1,81 @@
+"""Does it travel in circles?  Max-Forwards, loops, breadth: RFC 3261 16.3, RFC 5393."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from sipx.core.errors import RemoteError
+from sipx.core.message import header_line
+from sipx.proxy.passage import Rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sipx.core.message import Request
+    from sipx.proxy.passage import Passage
+
+DEFAULT_MAX_FORWARDS: Final = 70  # RFC 3261 section 16.6 step 3
+LARGEST_MAX_FORWARDS: Final = 255
+DEFAULT_MAX_BREADTH: Final = 60  # RFC 5393 section 5.3.3
+LARGEST_MAX_BREADTH: Final = 1000
+
+
+class MaxForwards:
+    """Counts hops down; a request without a count gets one (16.3 step 3, 16.6 step 3)."""
+
+    def check(self, passage: Passage) -> Rejection | None:
+        request = passage.request
+        try:
+            left = request.number("max-forwards", "Max-Forwards", LARGEST_MAX_FORWARDS)
+            breadth = request.number("max-breadth", "Max-Breadth", LARGEST_MAX_BREADTH)
+        except RemoteError as error:
+            return Rejection(error.status, error.reason)
+        passage.breadth = DEFAULT_MAX_BREADTH if breadth is None else breadth
+        if left is None:
+            request.add("max-forwards", str(DEFAULT_MAX_FORWARDS))
+            return None
+        if left == 0:
+            return Rejection(483, "Too Many Hops")
+        place = request.names.index("max-forwards")
+        request.lines[place] = _LINES[left - 1]
+        return None
+
+
+_LINES: Final = [header_line("max-forwards", str(left)) for left in range(256)]
+
+
+class Loops:
+    """Finds requests that were here before and would take the same way again (RFC 5393 4.2)."""
+
+    def __init__(self, is_own: Callable[[str, int | None], bool]) -> None:
+        """Take the question whether a sent-by (host, port) is this node's."""
+        self._is_own = is_own
+
+    def check(self, passage: Passage) -> Rejection | None:
+        request = passage.request
+        passage.loop = loop = _digest(request)
+        if request.names.count("via") == 1:
+            via = request.via
+            if not self._is_own(via.host, via.port) and b"," not in _first_via(request):
+                return None
+        try:
+            vias = request.vias()
+        except RemoteError as error:
+            return Rejection(error.status, error.reason)
+        for via in vias:
+            if self._is_own(via.host, via.port) and via.branch.rpartition(".")[2] == loop:
+                return Rejection(482, "Loop Detected")
+        return None
+
+
+def _first_via(request: Request) -> bytes:
+    return request.lines[request.names.index("via")]
+
+
+def _digest(request: Request) -> str:
+    """What decides the way of a request: the same digest means the same way."""
+    text = request.uri_text
+    if "route" in request.names:
+        text += "|" + "|".join(request.every("route"))
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()

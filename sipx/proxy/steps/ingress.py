@@ -1,0 +1,47 @@
+"""Strips what only nodes of ours may say to each other, and asserted identities.
+
+Internal headers (``X-sipX-...``) and Request-URI parameters (``sipX...``, ``x-sipX-...``) are
+believed nowhere; P-Asserted-Identity from a peer that nobody trusts goes too (RFC 3325 section 5).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sipx.core.routestate import PARAM
+
+if TYPE_CHECKING:
+    from sipx.proxy.passage import Passage, Rejection
+
+_HEADER_PREFIX: Final = "x-sipx-"
+_PARAM_PREFIXES: Final = ("sipx", "x-sipx")
+_UNTRUSTED: Final = "p-asserted-identity"
+
+
+class Ingress:
+    """Removes internal headers and parameters from whatever comes in."""
+
+    def check(self, passage: Passage) -> Rejection | None:
+        request = passage.request
+        for name in request.names:
+            if name[:7] == _HEADER_PREFIX or name == _UNTRUSTED:
+                _strip(passage)
+                break
+        uri = passage.uri
+        if uri.params:
+            internal = [
+                name
+                for name, _ in uri.params
+                if name == PARAM or name.startswith(_PARAM_PREFIXES)
+            ]
+            if internal:
+                passage.uri = stripped = uri.without(*internal)
+                request.uri_text = stripped.text
+        return None
+
+
+def _strip(passage: Passage) -> None:
+    request = passage.request
+    for name in {name for name in request.names if name[:7] == _HEADER_PREFIX}:
+        request.remove(name)
+    request.remove(_UNTRUSTED)

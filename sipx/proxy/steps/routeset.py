@@ -1,0 +1,74 @@
+"""The route set: takes our own Routes off and opens the dialog state in them.
+
+RFC 3261 section 16.4, with a strict router before us (16.4) or after us (16.6 step 6).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipx.core.errors import RemoteError
+from sipx.core.nameaddr import parse_nameaddrs
+from sipx.core.routestate import PARAM, unseal
+from sipx.core.uri import parse_uri
+from sipx.proxy.passage import Rejection
+
+if TYPE_CHECKING:
+    from sipx.core.uri import Uri
+    from sipx.node.identity import Identity
+    from sipx.proxy.passage import Passage
+
+
+class RouteSet:
+    """Pops the Routes that name this node, and believes the state in them if it is ours."""
+
+    def __init__(self, identity: Identity, key: bytes) -> None:
+        self._identity = identity
+        self._key = key
+
+    def check(self, passage: Passage) -> Rejection | None:
+        request = passage.request
+        if "route" not in request.names:
+            return None
+        try:
+            self._strict(passage)
+            routes = parse_nameaddrs(request.every("route"), "Route")
+            own = 0
+            for route in routes:
+                uri = route.uri
+                if not self._is_own(uri):
+                    break
+                own += 1
+                if passage.in_dialog and passage.state is None:
+                    self._open(passage, uri)
+        except RemoteError as error:
+            return Rejection(error.status, error.reason)
+        for _ in range(own):
+            request.pop_first("route")
+        passage.routed = len(routes) > own
+        return None
+
+    def _is_own(self, uri: Uri) -> bool:
+        # A name before the host is somebody's address, not this node as a hop.
+        return uri.is_sip and not uri.user and self._identity.is_ours(uri.host, uri.port)
+
+    def _strict(self, passage: Passage) -> None:
+        """Undo what a strict router did: our URI as Request-URI, the target as last Route."""
+        request = passage.request
+        uri = passage.uri
+        if uri.param("lr") is None or uri.user or not self._is_own(uri):
+            return
+        routes = request.listed("route")
+        last = parse_nameaddrs([routes[-1]], "Route")[0]
+        request.replace_list("route", [f"<{uri.text}>", *routes[:-1]])
+        passage.uri = parse_uri(last.uri_text)
+        request.uri_text = last.uri_text
+
+    def _open(self, passage: Passage, uri: Uri) -> None:
+        value = uri.param(PARAM)
+        if not value:
+            return
+        request = passage.request
+        passage.state = unseal(
+            self._key, value, request.call_id, request.from_.tag, request.to.tag
+        )

@@ -1,0 +1,1 @@
+"""Where a request goes: a pure function of snapshot, view and request."""

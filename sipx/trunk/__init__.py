@@ -1,0 +1,1 @@
+"""Calls to and from the providers of telephone service."""

@@ -1,0 +1,1 @@
+"""A call or a request that can be awaited."""

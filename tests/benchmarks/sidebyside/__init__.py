@@ -1,0 +1,1 @@
+"""CPU per call and per registration of sipx, next to Kamailio's."""

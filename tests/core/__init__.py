@@ -1,0 +1,1 @@
+"""What sipx.core knows: values, grammars and machines."""

@@ -1,0 +1,1 @@
+"""What is installed works where it is installed."""

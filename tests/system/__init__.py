@@ -1,0 +1,1 @@
+"""Whole nodes in processes of their own, with real peers on the loopback address."""

@@ -1,0 +1,162 @@
+"""The components that sipx is made of: names and strings; nothing is imported for them."""
+
+from sipx.node.component import Component
+from sipx.node.options import Option, address, port, whole, words, yes_no
+
+udp = Component(
+    "udp",
+    "sipx.net.component.udp",
+    "SIP over UDP",
+    provides=["sipx.interfaces.ITransport"],
+    requires=["sipx.net.interfaces.ISignaling"],
+)
+
+tcp = Component(
+    "tcp",
+    "sipx.net.component.tcp",
+    "SIP over TCP",
+    provides=["sipx.interfaces.ITransport"],
+    requires=["sipx.net.interfaces.ISignaling"],
+)
+
+signaling = Component(
+    "signaling",
+    "sipx.net.component.signaling",
+    "transaction layer, local transport and wire trace",
+    provides=["sipx.net.interfaces.ISignaling", "sipx.interfaces.IWireTrace"],
+)
+
+storage = Component(
+    "storage",
+    "config.storage.component.storage",
+    "database of this node (SQLite)",
+    provides=[
+        "sipx.interfaces.IJournalSink",
+        "sipx.interfaces.IBindingStore",
+        "sipx.interfaces.ICallRecordStore",
+        "config.storage.interfaces.IDatabase",
+    ],
+)
+
+configuration = Component(
+    "configuration",
+    "config.component.configuration",
+    "users and rules: the snapshot that calls are routed by",
+    provides=["sipx.interfaces.IConfiguration"],
+    requires=["config.storage.interfaces.IDatabase"],
+)
+
+auth = Component(
+    "auth",
+    "sipx.auth.component.auth",
+    "digest authentication",
+    provides=["sipx.auth.interfaces.IAuthenticator"],
+    requires=["sipx.interfaces.IConfiguration"],
+    options=[
+        Option(
+            "digest",
+            "md5,sha-256",
+            "digest algorithms offered, in this order",
+            words("md5", "sha-256"),
+        ),
+    ],
+)
+
+registrar = Component(
+    "registrar",
+    "sipx.registrar.component.registrar",
+    "registrations",
+    provides=["sipx.interfaces.ILocation", "sipx.interfaces.IRequestServer"],
+    requires=[
+        "sipx.net.interfaces.ISignaling",
+        "sipx.auth.interfaces.IAuthenticator",
+        "sipx.interfaces.IBindingStore",
+        "sipx.interfaces.IConfiguration",
+    ],
+    options=[
+        Option("min-expires", "30", "shortest registration, in seconds", whole(1, 86400)),
+        Option("max-expires", "7200", "longest registration, in seconds", whole(60, 604800)),
+    ],
+)
+
+proxy = Component(
+    "proxy",
+    "sipx.proxy.component.proxy",
+    "routing, forking, record-route",
+    requires=[
+        "sipx.net.interfaces.ISignaling",
+        "sipx.auth.interfaces.IAuthenticator",
+        "sipx.interfaces.IConfiguration",
+        "sipx.interfaces.ILocation",
+    ],
+    # Transports before it, so that it stops before them: it still has answers to send.
+    wants=[
+        "sipx.interfaces.ICallObserver",
+        "sipx.interfaces.IRequestServer",
+        "sipx.interfaces.ITransport",
+    ],
+    options=[
+        Option("allow-anonymous", "yes", "whether strangers may call our users", yes_no),
+        Option(
+            "ring-time",
+            "0",
+            "seconds that a phone rings before the next group; 0: until the caller gives up",
+            whole(0, 3600),
+        ),
+        Option("timer-c", "180", "seconds without a response that end a branch", whole(60, 3600)),
+    ],
+)
+
+cdr = Component(
+    "cdr",
+    "sipx.cdr.component.cdr",
+    "call records",
+    provides=["sipx.interfaces.ICallObserver", "sipx.interfaces.IActiveCalls"],
+    requires=["sipx.interfaces.ICallRecordStore"],
+    options=[
+        Option(
+            "max-call-hours",
+            "24",
+            "hours after which a call without BYE or session timer is closed",
+            whole(1, 8760),
+        ),
+    ],
+)
+
+options = Component(
+    "options",
+    "sipx.proxy.options.component",
+    "answers OPTIONS to the node",
+    provides=["sipx.interfaces.IRequestServer"],
+)
+
+api = Component(
+    "api",
+    "config.web.component.api",
+    "REST API",
+    requires=[
+        "config.storage.interfaces.IDatabase",
+        "sipx.interfaces.IConfiguration",
+    ],
+    wants=[
+        "sipx.interfaces.IActiveCalls",
+        "sipx.interfaces.ICallRecordStore",
+        "sipx.interfaces.ILocation",
+        "sipx.interfaces.IWireTrace",
+    ],
+    options=[
+        Option("http-port", "8080", "TCP port of the API", port),
+        Option("http-listen", "127.0.0.1", "address of the API", address),
+    ],
+)
+
+quickstart = Component(
+    "quickstart",
+    "config.quickstart.component.quickstart",
+    "five users at first start; runs with --quickstart",
+    requires=[
+        "config.storage.interfaces.IDatabase",
+        "sipx.interfaces.IConfiguration",
+    ],
+    enabled=False,
+)
