@@ -294,7 +294,15 @@ class ICallObserver(Interface):
     def call_refreshed(
         call_id: str, tags: tuple[str, str], expires: int | None, now: float
     ) -> None:
-        """A request or its 2xx passed inside a dialog, with Session-Expires when it has one."""
+        """The 2xx of an INVITE or UPDATE passed inside a dialog.
+
+        Args:
+            call_id: of the dialog.
+            tags: both, in either order.
+            expires: seconds of its Session-Expires; 0 when it gives the session timer up;
+                None when nothing is known.
+            now: monotonic seconds.
+        """
 
 
 class IActiveCalls(Interface):

@@ -137,6 +137,8 @@ def password_error(password: str) -> str:
         return f"is longer than {PASSWORD_LIMIT} characters"
     if _CONTROL(password):
         return "holds a control character"
+    if password != password.strip():
+        return "begins or ends with a blank, which no phone shows"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The table of call records: one row a call, by Call-ID and the caller's tag."""
+"""The table of call records: one row a call, by Call-ID, the caller's tag and its start."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from config.storage.interfaces import IDatabase, Row, Transaction
 from sipx.core.callrecord import CallRecord, CallResult
 from sipx.interfaces import ICallRecordStore
 
-KEY: Final = ("call_id", "from_tag")
+# A caller may use a Call-ID and a tag again after the call: that hides no earlier call.
+KEY: Final = ("call_id", "from_tag", "started")
 COLUMNS: Final = (
-    *KEY,
+    "call_id",
+    "from_tag",
     "caller",
     "callee",
     "dialed",
@@ -29,7 +31,7 @@ COLUMNS: Final = (
 )
 _READ: Final = (
     "select call_id, from_tag, caller, callee, dialed, started, connected, ended, result,"
-    " failure_code, failure_reason, duration from call_records"
+    " failure_code, failure_reason, duration, version from call_records"
 )
 # Later than any call: 9999-12-31.
 _FOREVER: Final = 253402214400.0
@@ -107,4 +109,5 @@ def _record(row: Row) -> CallRecord:
         failure_code=row[9],
         failure_reason=row[10],
         duration=row[11],
+        version=row[12],
     )

@@ -81,7 +81,7 @@ class _Batch:
                 if kind == "bind":
                     bound[record[1], record[2]] = record
                 elif kind == "call":
-                    calls[record[1], record[2]] = record
+                    calls[record[1], (record[2], record[6])] = record
                 elif kind == "unbind":
                     # What is bound again later in the batch is deleted first, then stored.
                     key = record[1], record[2]
@@ -109,7 +109,8 @@ class _Batch:
         self.unbound = {
             key: key for key in (_mended_key(key) for key in self.unbound) if key is not None
         }
-        self.calls = _mended(self.calls, _mended_call)
+        calls = ((key, _mended_call(record)) for key, record in self.calls.items())
+        self.calls = {key: record for key, record in calls if record is not None}
         return before - len(self.bound) - len(self.calls) - len(self.unbound)
 
 

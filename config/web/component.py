@@ -98,6 +98,6 @@ def api(context: INodeContext) -> IService:
 
 def _reachable(host: str) -> str:
     """An address that a client on this machine can use."""
-    if host == "0.0.0.0":  # noqa: S104 - not bound here
+    if host == "0.0.0.0":
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host

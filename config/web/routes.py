@@ -191,7 +191,8 @@ class Api:
         missing = "needs" if not given else "needs the right token:"
         raise Problem(
             401,
-            f"This {missing} a header `Authorization: Bearer TOKEN`; the token is in {self._where}.",
+            f"This {missing} a header `Authorization: Bearer TOKEN`; the token is in"
+            f" {self._where}.",
             headers={"WWW-Authenticate": 'Bearer realm="sipx"'},
         )
 
@@ -263,7 +264,7 @@ def _query(request: Any, known: tuple[str, ...]) -> Mapping[str, str]:
     for name, value in pairs:
         if name not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise Problem(400, f"There is no query parameter {ascii(name[:40])} here; {takes}.")
+            raise Problem(400, f"There is no query parameter {name[:40]!a} here; {takes}.")
         if name in found:
             raise Problem(400, f"The query parameter {name} is there twice.")
         found[name] = value

@@ -32,6 +32,8 @@ from enum import Enum, auto
 from math import ceil
 from typing import Final
 
+from sipx.core.mac import Mac
+
 LIFE: Final = 300
 """Seconds a nonce may be used; sipXecs' figure."""
 
@@ -75,7 +77,8 @@ class Nonces:
             most: nonces whose counts are kept.
             random: gives as many random octets as asked for.
         """
-        self._key = hmac.digest(key, realm.encode("utf-8", "surrogateescape"), "sha256")
+        derived = Mac(key).digest(realm.encode("utf-8", "surrogateescape"))
+        self._digest = Mac(derived).digest
         self._most = most
         self._random = random
         self._pool = ""
@@ -151,7 +154,7 @@ class Nonces:
         return self._counted
 
     def _mac(self, body: str) -> str:
-        return hmac.digest(self._key, body.encode("ascii"), "sha256").hex()[:_MAC]
+        return self._digest(body.encode("ascii")).hex()[:_MAC]
 
     def _expire(self, stamp: float) -> None:
         oldest = f"{ceil(stamp - LIFE):08x}"  # texts of one length sort as their numbers do

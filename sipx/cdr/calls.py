@@ -141,7 +141,7 @@ class Calls:
             call = _Call((record.call_id, record.from_tag), record.start)
             call.caller, call.callee, call.dialed = record.caller, record.callee, record.dialed
             call.connect = record.connect
-            call.version = getattr(record, "version", 0)
+            call.version = record.version
             if record.result is not _TALKING or record.connect is None:
                 self._write(call, CallResult.LOST, record.start, 0.0)
                 continue
@@ -355,6 +355,7 @@ def _record(call: _Call) -> CallRecord:
         start=call.start,
         connect=call.connect,
         result=call.result,
+        version=call.version,
     )
 
 

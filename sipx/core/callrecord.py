@@ -35,6 +35,7 @@ class CallRecord:
         failure_code: SIP status of a failed call, 0 otherwise.
         failure_reason: its reason phrase.
         duration: seconds talked, measured on the monotonic clock; None before the end.
+        version: of the configuration that routed it.
     """
 
     call_id: str
@@ -49,3 +50,4 @@ class CallRecord:
     failure_code: int = 0
     failure_reason: str = ""
     duration: float | None = None
+    version: int = 0

@@ -52,10 +52,20 @@ class StreamFramer:
         broken: nothing more is read.
     """
 
-    __slots__ = ("_buffer", "_message", "_missing", "_searched", "_start", "broken", "deadline")
+    __slots__ = (
+        "_buffer",
+        "_half_ping",
+        "_message",
+        "_missing",
+        "_searched",
+        "_start",
+        "broken",
+        "deadline",
+    )
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._half_ping = False  # a single CRLF ended what was fed: it may be half of a double one
         self._searched = 0
         self._message: Message | None = None
         self._missing = 0  # bytes of body that the message in hand has
@@ -116,14 +126,21 @@ class StreamFramer:
         """Read keep-alives, then a head; False when more bytes are needed."""
         buffer = self._buffer
         while buffer[:2] == b"\r\n":
-            if buffer[2:4] == b"\r\n":
+            if self._half_ping:
+                self._half_ping = False
+                items.append(Event.PING)
+                del buffer[:2]
+            elif buffer[2:4] == b"\r\n":
                 items.append(Event.PING)
                 del buffer[:4]
-            elif len(buffer) == 3:  # half of the second CRLF may be on its way
+            elif buffer[2:] == b"\r":  # half of the second CRLF may be on its way
                 return False
             else:
+                self._half_ping = len(buffer) == 2
                 items.append(Event.PONG)
                 del buffer[:2]
+        if len(buffer) > 1:
+            self._half_ping = False
         end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0:
             self._searched = len(buffer)

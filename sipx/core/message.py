@@ -6,7 +6,7 @@ mutable and belong to one owner at a time; ``copy`` gives another owner its own.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from sipx.core.errors import RemoteError
 from sipx.core.grammar import is_token, parse_number, split_list
@@ -90,6 +90,18 @@ REASONS: Final = {
     603: "Decline",
 }
 
+_KNOWN_METHODS: Final = frozenset(
+    "INVITE ACK BYE CANCEL REGISTER OPTIONS SUBSCRIBE NOTIFY PUBLISH REFER MESSAGE INFO PRACK "
+    "UPDATE".split()
+)
+_REMEMBERED: Final = {
+    "call-id": "_call_id",
+    "cseq": "_cseq",
+    "from": "_from",
+    "to": "_to",
+    "via": "_via",
+}
+
 T = TypeVar("T", bound="Message")
 
 
@@ -117,32 +129,49 @@ class Message:
         defects: what the parser noticed, in words; a request with defects deserves a 400.
     """
 
-    __slots__ = ("_cache", "body", "defects", "lines", "names")
+    __slots__ = (
+        "_call_id",
+        "_cseq",
+        "_from",
+        "_to",
+        "_via",
+        "body",
+        "defects",
+        "lines",
+        "names",
+    )
+
+    # Values that were asked for before; None until then, and after the header was changed.
+    _call_id: str | None
+    _cseq: tuple[int, str] | None
+    _from: NameAddr | None
+    _to: NameAddr | None
+    _via: Via | None
 
     def __init__(self, names: list[str], lines: list[bytes], body: bytes = b"") -> None:
         self.names = names
         self.lines = lines
         self.body = body
         self.defects: tuple[str, ...] = ()
-        self._cache: dict[str, Any] = {}
+        self._call_id = self._cseq = self._from = self._to = self._via = None
 
     # -- reading ---------------------------------------------------------------------
 
     def get(self, name: str) -> str | None:
         """The value of the first header of a name, unfolded; None when absent."""
-        try:
-            return _value(self.lines[self.names.index(name)])
-        except ValueError:
-            return None
+        names = self.names
+        return _value(self.lines[names.index(name)]) if name in names else None
 
     def every(self, name: str) -> list[str]:
         """The values of all headers of a name, one per line."""
-        if name not in self.names:
+        names = self.names
+        found = names.count(name)
+        if found == 0:
             return []
+        if found == 1:
+            return [_value(self.lines[names.index(name)])]
         return [
-            _value(line)
-            for found, line in zip(self.names, self.lines, strict=True)
-            if found == name
+            _value(line) for known, line in zip(names, self.lines, strict=True) if known == name
         ]
 
     def listed(self, name: str) -> list[str]:
@@ -163,12 +192,6 @@ class Message:
             raise RemoteError(400, f"Missing {_SPELLINGS.get(name) or name.title()} header")
         return value
 
-    def _address(self, name: str, spelling: str) -> NameAddr:
-        found = self._cache.get(name)
-        if found is None:
-            found = self._cache[name] = parse_nameaddr(self._required(name), spelling)
-        return found  # type: ignore[no-any-return]  # the cache holds what its key says
-
     @property
     def call_id(self) -> str:
         """The Call-ID.
@@ -176,13 +199,13 @@ class Message:
         Raises:
             RemoteError: 400; absent or empty.
         """
-        found = self._cache.get("call-id")
+        found = self._call_id
         if found is None:
             found = self._required("call-id")
             if len(found.split()) != 1:
                 raise RemoteError(400, "Malformed Call-ID")
-            self._cache["call-id"] = found
-        return found  # type: ignore[no-any-return]
+            self._call_id = found
+        return found
 
     @property
     def cseq(self) -> tuple[int, str]:
@@ -191,25 +214,38 @@ class Message:
         Raises:
             RemoteError: 400.
         """
-        found = self._cache.get("cseq")
+        found = self._cseq
         if found is None:
-            text = self._required("cseq")
-            parts = text.split()
-            if len(parts) != 2 or not text.isascii() or not is_token(parts[1]):
-                raise RemoteError(400, "Malformed CSeq")
-            found = (parse_number(parts[0], "CSeq", LARGEST_CSEQ), parts[1])
-            self._cache["cseq"] = found
-        return found  # type: ignore[no-any-return]
+            found = self._cseq = self._read_cseq()
+        return found
+
+    def _read_cseq(self) -> tuple[int, str]:
+        text = self._required("cseq")
+        parts = text.split()
+        if len(parts) == 2:
+            number, method = parts
+            if method in _KNOWN_METHODS and len(number) < 10 and number.isascii():
+                if number.isdigit():
+                    return int(number), method
+            elif text.isascii() and is_token(method):
+                return parse_number(number, "CSeq", LARGEST_CSEQ), method
+        raise RemoteError(400, "Malformed CSeq")
 
     @property
     def from_(self) -> NameAddr:
         """From."""
-        return self._address("from", "From")
+        found = self._from
+        if found is None:
+            found = self._from = parse_nameaddr(self._required("from"), "From")
+        return found
 
     @property
     def to(self) -> NameAddr:
         """To."""
-        return self._address("to", "To")
+        found = self._to
+        if found is None:
+            found = self._to = parse_nameaddr(self._required("to"), "To")
+        return found
 
     @property
     def via(self) -> Via:
@@ -218,13 +254,13 @@ class Message:
         Raises:
             RemoteError: 400; absent or malformed.
         """
-        found = self._cache.get("via")
+        found = self._via
         if found is None:
             text = self._required("via")
             if "," in text:
                 text = (split_list(text) or [""])[0]
-            found = self._cache["via"] = parse_via(text)
-        return found  # type: ignore[no-any-return]
+            found = self._via = parse_via(text)
+        return found
 
     def vias(self) -> list[Via]:
         """All Via values, topmost first."""
@@ -235,6 +271,22 @@ class Message:
         if name not in self.names:
             return []
         return parse_nameaddrs(self.every(name), spelling)
+
+    def first_address(self, name: str, spelling: str) -> NameAddr | None:
+        """The first value of a header of addresses; None when there is none.
+
+        Raises:
+            RemoteError: 400.
+        """
+        text = self.get(name)
+        if text is None:
+            return None
+        if "," in text:
+            parts = split_list(text)
+            if not parts:
+                return None
+            text = parts[0]
+        return parse_nameaddr(text, spelling)
 
     def number(self, name: str, spelling: str, largest: int) -> int | None:
         """The value of a header that is a number, None when absent.
@@ -249,13 +301,15 @@ class Message:
 
     def add(self, name: str, value: str) -> None:
         """Append a header."""
-        self._cache.pop(name, None)
+        if name in _REMEMBERED:
+            self._forget(name)
         self.names.append(name)
         self.lines.append(header_line(name, value))
 
     def prepend(self, name: str, value: str) -> None:
         """Put a header before all others."""
-        self._cache.pop(name, None)
+        if name in _REMEMBERED:
+            self._forget(name)
         self.names.insert(0, name)
         self.lines.insert(0, header_line(name, value))
 
@@ -263,7 +317,8 @@ class Message:
         """Make this the only value of a header, in the place of its first line."""
         line = header_line(name, value)
         names = self.names
-        self._cache.pop(name, None)
+        if name in _REMEMBERED:
+            self._forget(name)
         if name not in names:
             names.append(name)
             self.lines.append(line)
@@ -279,7 +334,8 @@ class Message:
     def remove(self, name: str) -> None:
         """Take out all headers of a name."""
         names, lines = self.names, self.lines
-        self._cache.pop(name, None)
+        if name in _REMEMBERED:
+            self._forget(name)
         while name in names:
             place = names.index(name)
             del names[place], lines[place]
@@ -293,7 +349,8 @@ class Message:
 
     def pop_first(self, name: str) -> None:
         """Take out the topmost value of a list header: a Via, a Route."""
-        self._cache.pop(name, None)
+        if name in _REMEMBERED:
+            self._forget(name)
         place = self.names.index(name)
         line = self.lines[place]
         if b"," in line:
@@ -311,15 +368,22 @@ class Message:
         if b"," in line:
             text = ", ".join([text, *split_list(_value(line))[1:]])
         self.lines[place] = header_line("via", text)
-        self._cache["via"] = via
+        self._via = via
 
     def _copy_to(self: T, other: T) -> T:
         other.names = self.names[:]
         other.lines = self.lines[:]
         other.body = self.body
         other.defects = self.defects
-        other._cache = self._cache.copy()
+        other._call_id = self._call_id
+        other._cseq = self._cseq
+        other._from = self._from
+        other._to = self._to
+        other._via = self._via
         return other
+
+    def _forget(self, name: str) -> None:
+        setattr(self, _REMEMBERED[name], None)
 
     # -- writing ---------------------------------------------------------------------
 
@@ -348,16 +412,23 @@ class Request(Message):
     Attributes:
         method: as written, case kept (methods are case-sensitive).
         uri_text: the Request-URI as written.
+        transaction_key: what the transaction layer knows it by.
     """
 
-    __slots__ = ("method", "uri_text")
+    __slots__ = ("method", "transaction_key", "uri_text")
 
     def __init__(
         self, method: str, uri_text: str, names: list[str], lines: list[bytes], body: bytes = b""
     ) -> None:
-        super().__init__(names, lines, body)
+        # As in Message, spelled out: one is made for each message.
+        self.names = names
+        self.lines = lines
+        self.body = body
+        self.defects = ()
+        self._call_id = self._cseq = self._from = self._to = self._via = None
         self.method = method
         self.uri_text = uri_text
+        self.transaction_key = ""
 
     @property
     def uri(self) -> Uri:
@@ -437,9 +508,7 @@ def reply(request: Request, status: int, reason: str = "", to_tag: str = "") -> 
     names.append("content-length")
     lines.append(b"Content-Length: 0")
     response = Response(status, reason or REASONS.get(status, "Unknown"), names, lines)
-    via = request._cache.get("via")
-    if via is not None:
-        response._cache["via"] = via
+    response._via = request._via
     return response
 
 

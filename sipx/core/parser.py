@@ -49,6 +49,9 @@ _loose_request = re.compile(
 _content_length = re.compile(
     rb"(?:^|\r\n)(?:Content-Length|l)[ \t]*:[ \t]*(?:\r\n[ \t]+)?([^\r\n]*)", re.IGNORECASE
 )
+# In a quoted string, and only there, any octet may stand after a backslash: even NUL.  One
+# that does not end matches too, with an empty group, so that the search stays linear.
+_quoted = re.compile(rb'"[^"\\\x00\r\n]*(?:\\[\x00-\x09\x0b\x0c\x0e-\x7f][^"\\\x00\r\n]*)*("?)')
 
 
 class NotSip(RemoteError):
@@ -114,11 +117,16 @@ def _suspect(message: Message, head: bytes, bare: bool) -> None:
     """Note what is wrong with a head as a whole."""
     if bare:
         message.defects += ("A CR without LF, or an LF without CR, in the headers",)
-    if b"\0" in head:
+    if b"\0" in _quoted.sub(_unless_closed, head):
         message.defects += ("A NUL in the headers",)
     if len(message.lines) > MOST_HEADERS:
         message.defects += (f"More than {MOST_HEADERS} headers",)
         del message.lines[MOST_HEADERS:], message.names[MOST_HEADERS:]
+
+
+def _unless_closed(found: re.Match[bytes]) -> bytes:
+    """What is left of a quoted string when those that end are taken out."""
+    return b"" if found[1] else found[0]
 
 
 def content_length(message: Message) -> tuple[int | None, str]:
@@ -158,17 +166,20 @@ def _start(start: bytes) -> Message:
         if not parts[1]:
             raise NotSip("No Request-URI")
         return Request(method, parts[1].decode("utf-8", "surrogateescape"), [], [])
-    found = _status_line(start)
-    if found is not None:
-        status = int(found.group(1))
+    if start[:8] == b"SIP/2.0 " and start[11:12] == b" " and start[8:11].isdigit():
+        status, reason = int(start[8:11]), start[12:]
         if not 100 <= status <= 699:
             raise NotSip("The status is none of 100 to 699")
-        return Response(status, found.group(2).decode("utf-8", "surrogateescape"), [], [])
-    return _odd_request(start)
+        return Response(status, reason.decode("utf-8", "surrogateescape"), [], [])
+    return _odd_start(start)
 
 
-def _odd_request(start: bytes) -> Request:
-    """Make a request of a start line that is one with a defect."""
+def _odd_start(start: bytes) -> Message:
+    """Make a message of a start line that is written unusually, or is one with a defect."""
+    found = _status_line(start)
+    if found is not None and 100 <= int(found.group(1)) <= 699:
+        reason = found.group(2).decode("utf-8", "surrogateescape")
+        return Response(int(found.group(1)), reason, [], [])
     found = _request_line(start)
     defect = ""
     if found is None:

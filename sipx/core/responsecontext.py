@@ -39,6 +39,7 @@ class Branch:
         status: final status, 0 before it; ours when no response came.
         response: the final response, None when the status is ours.
         canceling: a CANCEL is due or was sent.
+        given_up: it rang for too long; the next group does not wait for it, the end does.
         transaction: whatever the driver keeps with it.
     """
 
@@ -47,6 +48,7 @@ class Branch:
         "canceling",
         "context",
         "deadline",
+        "given_up",
         "response",
         "state",
         "status",
@@ -62,6 +64,7 @@ class Branch:
         self.response: Response | None = None
         self.canceling = False
         self.canceled = False
+        self.given_up = False
         self.deadline = math.inf
         self.transaction: object | None = None
 
@@ -111,6 +114,7 @@ class ResponseContext:
         "_serial",
         "_stopped",
         "_timer_c",
+        "_width",
         "answered",
         "branches",
         "deadline",
@@ -118,7 +122,21 @@ class ResponseContext:
         "wheel_slot",
     )
 
-    def __init__(self, invite: bool, timer_c: float, driver: object | None = None) -> None:
+    def __init__(
+        self,
+        invite: bool,
+        timer_c: float,
+        driver: object | None = None,
+        width: int = MOST_BRANCHES,
+    ) -> None:
+        """Make a context without targets.
+
+        Args:
+            invite: the request is INVITE.
+            timer_c: seconds.
+            driver: whatever the driver keeps with it.
+            width: branches that may be started together, at least 1: Max-Breadth (RFC 5393).
+        """
         self.branches: list[Branch] = []
         self.deadline = math.inf
         self.answered = False
@@ -126,6 +144,7 @@ class ResponseContext:
         self.driver = driver
         self._invite = invite
         self._timer_c = timer_c
+        self._width = width
         self._stopped = False  # no new branch: 2xx, 6xx or CANCEL
         self._serial: list[list[Branch]] = []  # groups not yet started, next one last
 
@@ -195,6 +214,9 @@ class ResponseContext:
             return self._success(branch, response, now)
         if branch.state is BranchState.ENDED:
             return []
+        if status == 487 and branch.given_up and not self._stopped:
+            self._end(branch, 408, None)  # nobody canceled but we, because it rang too long
+            return self._ended(branch, now)
         self._end(branch, status, response)
         if 300 <= status < 400 and not self._stopped and not self.answered:
             return [Recurse(branch, response)]
@@ -204,7 +226,9 @@ class ResponseContext:
         """A branch ended without a response: 408 timed out, 503 unreachable, or as given."""
         if branch.state is BranchState.ENDED:
             return []
-        self._end(branch, 487 if branch.canceling else status, None)
+        if branch.canceling and (self._stopped or not branch.given_up):
+            status = 487
+        self._end(branch, status, None)
         return self._ended(branch, now)
 
     def ended(self, branch: Branch, now: float, recursed: bool) -> list[Action]:
@@ -222,17 +246,22 @@ class ResponseContext:
         return actions
 
     def expired(self, now: float) -> list[Action]:
-        """Timer C or a ring time ran out: the branch is given up and canceled."""
+        """Timer C or a ring time ran out: the branch is given up and canceled (16.8).
+
+        One that rings ends with its 487, or with the 2xx that crossed our CANCEL; its client
+        transaction sees to it that it does end.
+        """
         actions: list[Action] = []
         for branch in self.branches:
             if branch.deadline > now:
                 continue
-            rings = branch.state is BranchState.PROCEEDING
-            self._end(branch, 408, None)
             branch.canceling = True
-            if rings:
-                branch.canceled = True
+            if branch.state is BranchState.PROCEEDING:
+                branch.given_up = branch.canceled = True
+                branch.deadline = math.inf
                 actions.append(Cancel(branch))
+            else:
+                self._end(branch, 408, None)
         self._advance(actions, now)
         self._rearm()
         return actions
@@ -281,7 +310,8 @@ class ResponseContext:
             elif branch.state is not BranchState.ENDED and not branch.canceling:
                 branch.canceling = True
                 if not self._invite:
-                    continue  # 9.1: only INVITE is canceled
+                    branch.canceled = True  # 9.1: only INVITE is canceled
+                    continue
                 if branch.state is BranchState.PROCEEDING:
                     branch.canceled = True
                     branch.deadline = math.inf
@@ -291,10 +321,20 @@ class ResponseContext:
 
     def _advance(self, actions: list[Action], now: float) -> None:
         """Start the next group when the running one has ended; finish after the last."""
-        if self.answered or self.running:
+        if self.answered:
             return
+        waits = False
+        for branch in self.branches:
+            if BranchState.WAITING < branch.state < BranchState.ENDED:
+                if not branch.given_up:
+                    return
+                waits = True
         if self._serial and not self._stopped:
-            for branch in self._serial.pop():
+            group = self._serial.pop()
+            if len(group) > self._width:
+                self._serial.append(group[self._width :])
+                group = group[: self._width]
+            for branch in group:
                 branch.state = BranchState.TRYING
                 if self._invite:
                     ring = branch.target.ring
@@ -302,6 +342,8 @@ class ResponseContext:
                     if branch.deadline < self.deadline:
                         self.deadline = branch.deadline
                 actions.append(Start(branch))
+            return
+        if waits:
             return
         self.answered = True
         actions.append(self._best())

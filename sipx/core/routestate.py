@@ -5,22 +5,24 @@ initiator was authenticated and which addresses the dialog may be led to (its sc
 covers version, Call-ID, the initiator's From tag and payload. So any node of the cluster knows
 an in-dialog request from what it carries, and nobody else can make one: what is forged, altered
 or copied to another call does not open. The idea is sipXecs' ``sipXecs-rs``; the MAC is
-HMAC-SHA256 cut to 128 bits (RFC 2104 section 5).
+HMAC-SHA256 cut to 136 bits (RFC 2104 section 5).
 """
 
 from __future__ import annotations
 
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
+
+from sipx.core.mac import Mac
 
 PARAM: Final = "sx"  # of the Record-Route URI
 VERSION: Final = "1"
 SCOPE_BYTES: Final = 6  # of the hash of one address; a guess hits one in 2**48
-MAC_BYTES: Final = 16
+MAC_BYTES: Final = 17  # with them the whole is a multiple of 3 octets: one text, no padding
 MOST_SCOPES: Final = 8
 _LONGEST: Final = 160  # characters of the parameter; ours are at most 93
 _AUTHENTICATED: Final = 1
@@ -65,7 +67,8 @@ def seal(key: bytes, call_id: str, tag: str, authenticated: bool, scopes: list[b
     flags = _AUTHENTICATED if authenticated else 0
     payload = bytes((flags,)) + b"".join(scopes[:MOST_SCOPES])
     mac = _mac(key, call_id, tag, payload)
-    return VERSION + urlsafe_b64encode(payload + mac).decode().rstrip("=")
+    text = b2a_base64(payload + mac, newline=False).decode()
+    return VERSION + text.replace("+", "-").replace("/", "_")
 
 
 def unseal(
@@ -79,10 +82,12 @@ def unseal(
     """
     if not to_tag or not value.startswith(VERSION) or len(value) > _LONGEST:
         return None
-    text = value[len(VERSION) :]
+    if "+" in value or "/" in value or "=" in value:
+        return None  # the other alphabet and padding: only one text opens
+    text = value[len(VERSION) :].replace("-", "+").replace("_", "/")
     try:
-        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (Base64Error, ValueError):
+        raw = a2b_base64(text, strict_mode=True)
+    except ValueError:
         return None
     payload, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
     if not payload or (len(payload) - 1) % SCOPE_BYTES or len(mac) != MAC_BYTES:
@@ -105,4 +110,9 @@ def _mac(key: bytes, call_id: str, tag: str, payload: bytes) -> bytes:
     text = f"{VERSION}|{len(call_id)}|{call_id}|{len(tag)}|{tag}|".encode(
         "utf-8", "surrogateescape"
     )
-    return hmac.digest(key, text + payload, "sha256")[:MAC_BYTES]
+    return _keyed(key).digest(text + payload)[:MAC_BYTES]
+
+
+@lru_cache(8)
+def _keyed(key: bytes) -> Mac:
+    return Mac(key)

@@ -62,6 +62,14 @@ def parse_via(text: str) -> Via:
     Raises:
         RemoteError: 400.
     """
+    if text.startswith("SIP/2.0/UDP "):
+        # What most of them look like; everything else takes the grammar.
+        hostport, semicolon, rest = text[12:].partition(";")
+        host, _, digits = hostport.partition(":")
+        if host.replace(".", "").isalnum() and digits.isdigit() and hostport.isascii():
+            port = int(digits)
+            if 0 < port < 65536 and len(digits) < 6 and rest.isprintable() and rest.isascii():
+                return Via("UDP", host, port, parse_params(semicolon + rest, "Via"))
     found = _via(text)
     if found is None:
         raise RemoteError(400, "Malformed Via")

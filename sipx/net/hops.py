@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sipx.core.errors import RemoteError
@@ -27,7 +28,13 @@ MOST_LOOKUPS: Final = 100  # at one time
 
 Done = Callable[[Any], None]
 
-_literal = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)").fullmatch
+_address = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)").fullmatch
+
+
+@lru_cache(4096)
+def _literal(host: str) -> bool:
+    """Whether a host is an IPv4 address; asked for each request."""
+    return _address(host) is not None
 
 
 class Unreachable(RemoteError):
@@ -67,7 +74,7 @@ class Hops:
             return None
         host = uri.param("maddr") or uri.host
         port = uri.port or 5060
-        if _literal(host) is None or (size > LARGE_REQUEST and not uri.transport):
+        if not _literal(host) or (size > LARGE_REQUEST and not uri.transport):
             return None
         udp: Any = self._signaling.transport("udp")
         if udp is None:
@@ -145,7 +152,7 @@ class Hops:
     # -- names -------------------------------------------------------------------------
 
     def _resolve(self, host: str, done: Callable[[str | Exception], None]) -> None:
-        if _literal(host) is not None:
+        if _literal(host):
             done(host)
             return
         if host.lower() == "localhost":

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.logger import Logger
 from zope.interface import classImplements
 
 from sipx.core.errors import RemoteError
 from sipx.core.message import Message, Request, Response, header_line, reply
 from sipx.core.parser import LARGEST_MESSAGE, parse_datagram
 from sipx.core.transaction import Action, Input, State
-from sipx.core.via import MAGIC_COOKIE
+from sipx.core.via import MAGIC_COOKIE, Via
 from sipx.core.wheel import Wheel
 from sipx.net.interfaces import ISignaling
 from sipx.net.transactions import (
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from sipx.net.trace import WireTrace
 
 __all__ = ["ClientTransaction", "Counters", "ServerTransaction", "TransactionLayer"]
+
+_log = Logger()
 
 MOST_TRANSACTIONS: Final = 400_000  # above it new requests get 503; 1 KiB each, about
 
@@ -180,20 +183,24 @@ class TransactionLayer:
                 self._response(message, now)  # type: ignore[arg-type]  # there are only two
         except RemoteError:
             self.counters.malformed += 1
+        except Exception:  # or the reactor would close the socket that it came from
+            _log.failure("A message could not be processed: {message!r}", message=message)
 
     def _request(self, request: Request, flow: IFlow, now: float) -> None:
         via = request.via
-        if via.host != flow.id.host or "rport" in via.params:
-            # RFC 3261 section 18.2.1, RFC 3581 section 4
-            via.params["received"] = flow.id.host
-            if "rport" in via.params:
-                via.params["rport"] = str(flow.id.port)
+        params = via.params
+        if via.host != flow.id.host or "rport" in params or "received" in params:
+            # RFC 3261 section 18.2.1, RFC 3581 section 4; what the peer wrote there is not believed
+            params["received"] = flow.id.host
+            if "rport" in params:
+                params["rport"] = str(flow.id.port)
             request.set_via(via)
         method = request.method
         if method == "ACK" or method == "CANCEL":
-            key = _server_key(request, "INVITE")
+            key = _server_key(request, via, "INVITE")
         else:
-            key = _server_key(request, method)
+            key = _server_key(request, via, method)
+        request.transaction_key = key
         transaction = self._servers.get(key)
         if transaction is None:
             self.user.request(request, flow, now)
@@ -201,8 +208,15 @@ class TransactionLayer:
         if method == "CANCEL":
             self._cancel_received(transaction, request, flow, now)
             return
-        event = Input.ACK if method == "ACK" else Input.REQUEST
-        self._perform_server(transaction, transaction.feed(event, now), now)
+        before = transaction.state
+        if method == "ACK":
+            actions = transaction.feed(Input.ACK, now)
+            if Action.DELIVER in actions:  # for a 2xx, with the branch of its INVITE
+                self.user.request(request, flow, now)
+                return
+        else:
+            actions = transaction.feed(Input.REQUEST, now)
+        self._perform_server(transaction, before, actions, now)
 
     def _cancel_received(
         self, transaction: ServerTransaction, cancel: Request, flow: IFlow, now: float
@@ -250,7 +264,7 @@ class TransactionLayer:
             transaction = InviteServerTransaction(flow.reliable, now)
         else:
             transaction = NonInviteServerTransaction(flow.reliable, now)
-        transaction.key = key = _server_key(request, request.method)
+        transaction.key = key = request.transaction_key
         transaction.request = request
         transaction.flow = self._reply_flow(request, flow)
         transaction.user = user
@@ -280,7 +294,9 @@ class TransactionLayer:
     def give_up(self, transaction: ServerTransaction, now: float) -> None:
         """End a non-INVITE transaction without an answer: it would come too late (RFC 4320)."""
         if isinstance(transaction, NonInviteServerTransaction):
-            self._perform_server(transaction, transaction.feed(Input.ABANDON, now), now)
+            before = transaction.state
+            actions = transaction.feed(Input.ABANDON, now)
+            self._perform_server(transaction, before, actions, now)
 
     def reply(self, request: Request, flow: IFlow, response: Response) -> None:
         """Answer a request without a transaction."""
@@ -324,7 +340,11 @@ class TransactionLayer:
         return flow if port == flow.id.port else flow.at(port)
 
     def _perform_server(
-        self, transaction: ServerTransaction, actions: tuple[Action, ...], now: float
+        self,
+        transaction: ServerTransaction,
+        before: State,
+        actions: tuple[Action, ...],
+        now: float,
     ) -> None:
         self._wheel.put(transaction, transaction.deadline)
         for action in actions:
@@ -337,7 +357,7 @@ class TransactionLayer:
             elif action is Action.TIMED_OUT or action is Action.UNREACHABLE:
                 transaction.user.unanswered(transaction, now)
             elif action is Action.END:
-                if transaction.wire is None or transaction.state < State.ACCEPTED:
+                if before < State.ACCEPTED:  # no final response was ever sent
                     self._answered()
                 self._servers.pop(transaction.key, None)
 
@@ -457,11 +477,12 @@ class TransactionLayer:
     # -- both ------------------------------------------------------------------------
 
     def _expired(self, transaction: Any, now: float) -> None:
+        before = transaction.state
         actions = transaction.expired(now)
         if isinstance(transaction, (InviteClientTransaction, NonInviteClientTransaction)):
             self._perform_client(transaction, actions, now)
         else:
-            self._perform_server(transaction, actions, now)
+            self._perform_server(transaction, before, actions, now)
 
     def _wire(self, message: Request | Response, flow: IFlow) -> Any:
         """What goes over a flow: bytes, or the message itself when it stays in the process."""
@@ -494,17 +515,17 @@ class _Nobody:
 _NOBODY: Final[Any] = _Nobody()
 
 
-def _server_key(request: Request, method: str) -> str:
+def _server_key(request: Request, via: Via, method: str) -> str:
     """What a server transaction is found by (17.2.3)."""
-    via = request.via
     branch = via.params.get("branch") or ""
     if branch.startswith(MAGIC_COOKIE):
         return f"{branch}|{via.host.lower()}:{via.port}|{method}"
     # A client of RFC 2543: the To tag is left out, since its ACK has the one we gave.
-    number = request.cseq[0]
-    return (
-        f"{request.uri_text}|{request.from_.tag}|{request.call_id}|{number}|{via}|{method}"
-    )
+    try:
+        tag, number = request.from_.tag, request.cseq[0]
+        return f"{request.uri_text}|{tag}|{request.call_id}|{number}|{via}|{method}"
+    except RemoteError:
+        return ""  # it will not be accepted; who says so can answer
 
 
 def _derived(request: Request, method: str) -> Request:

@@ -23,6 +23,7 @@ class Outbox:
         self._journal = journal
         self._waiting: list[tuple[IFlow, Any]] = []
         self._flushing = False
+        self._was_failing = False
         self.withheld = 0
 
     def __len__(self) -> int:
@@ -44,15 +45,18 @@ class Outbox:
                 if not waiting:
                     return
                 self._waiting = []
-                if not written and not self._was_failing:
+                if written:
+                    self._was_failing = False
+                    for flow, message in waiting:
+                        flow.send(message)
+                elif not self._was_failing:
                     # The turn in which the disk failed: peers send again what they asked.
-                    self.withheld += len(waiting)
                     self._was_failing = True
-                    continue
-                self._was_failing = not written
-                for flow, message in waiting:
-                    flow.send(message)
+                    self.withheld += len(waiting)
+                else:
+                    for flow, message in waiting:
+                        flow.send(message)
+                if not self._waiting:
+                    return
         finally:
             self._flushing = False
-
-    _was_failing = False

@@ -68,6 +68,7 @@ class Proxy:
         self._chain = chain
         self._servers = servers
         self._tag = chain.stateless_tag
+        self._served = _Served(signaling)
 
     def tick(self, now: float) -> None:
         """Fire what is due."""
@@ -143,7 +144,7 @@ class Proxy:
     def _serve(self, passage: Passage, server: IRequestServer) -> None:
         """Let a server answer inside the proxy's own server transaction."""
         request, now = passage.request, passage.now
-        transaction = self.signaling.accept(request, passage.flow, _SERVED, now)
+        transaction = self.signaling.accept(request, passage.flow, self._served, now)
         self._hand_over(
             server, request, passage.flow, passage.user, passage.instrument, transaction, now
         )
@@ -156,7 +157,7 @@ class Proxy:
         if server is None:
             self.signaling.reply(request, flow, reply(request, 480, "", self._tag))
             return
-        transaction = self.signaling.accept(request, flow, _SERVED, now)
+        transaction = self.signaling.accept(request, flow, self._served, now)
         self._hand_over(server, request, flow, "", "", transaction, now)
 
     def _hand_over(
@@ -247,7 +248,9 @@ class Proxy:
             return
         try:
             tags = (response.from_.tag, response.to.tag)
-            observer.call_refreshed(response.call_id, tags, session_expires(response), now)
+            # A 2xx without Session-Expires gives the timer up: 0 (RFC 4028 section 7.2).
+            expires = session_expires(response) or 0
+            observer.call_refreshed(response.call_id, tags, expires, now)
         except RemoteError:
             return
 
@@ -262,17 +265,23 @@ def session_expires(response: Response) -> int | None:
 
 
 class _Served:
-    """The user of transactions that a request server answers: nothing is left to tell."""
+    """The user of transactions that a request server answers."""
+
+    def __init__(self, signaling: ISignaling) -> None:
+        self._signaling = signaling
 
     def canceled(self, transaction: ServerTransaction, cancel: Request, now: float) -> None:
-        """Feature servers that ring learn of CANCEL with the user agent core."""
+        """Answer the INVITE (9.2), so that no server can keep its caller; what it says later
+        is not sent.  Feature servers that ring learn of it with the user agent core.
+        """
+        response = reply(transaction.request, 487, "", transaction.to_tag)
+        self._signaling.respond(transaction, response, now)
 
     def unanswered(self, transaction: ServerTransaction, now: float) -> None:
         """The answer was lost; the peer asks again."""
 
 
 classImplements(_Served, IServerUser)
-_SERVED: Any = _Served()
 
 
 class _AckForwarding:

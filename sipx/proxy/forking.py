@@ -22,6 +22,7 @@ from sipx.core.responsecontext import (
     ResponseContext,
     Start,
 )
+from sipx.core.transaction import State
 from sipx.core.uri import parse_uri
 from sipx.net.interfaces import IClientUser, IServerUser
 from sipx.proxy.recordroute import DIALOG_METHODS, RecordRoute
@@ -66,13 +67,17 @@ class Forwarding:
         """Take a request that has passed the chain.
 
         Raises:
-            RemoteError: it cannot be record-routed.
+            RemoteError: it cannot be record-routed, or has no breadth left.
         """
         request = passage.request
+        if passage.breadth < 1:
+            raise RemoteError(440, "Max-Breadth Exceeded")
         self._proxy = proxy
         self._passage = passage
         self._request = request
-        self._context = ResponseContext(request.method == "INVITE", proxy.timer_c)
+        self._context = ResponseContext(
+            request.method == "INVITE", proxy.timer_c, width=passage.breadth
+        )
         self._call_id = request.call_id
         self._from_tag = request.from_.tag
         self._starts_call = request.method == "INVITE" and not passage.in_dialog
@@ -173,8 +178,11 @@ class Forwarding:
         passage = self._passage
         if self._record_route is not None:
             self._record_route.write(request, passage.flow, branch.target, flow)
-        running = len(self._context.branches)
-        if running > 1 or "max-breadth" in request.names:
+        if len(self._context.branches) > 1 or "max-breadth" in request.names:
+            running = sum(
+                BranchState.WAITING < other.state < BranchState.ENDED
+                for other in self._context.branches
+            )
             request.set("max-breadth", str(max(1, passage.breadth // running)))
         branch.transaction = self._proxy.signaling.send(
             request, flow, self, now, passage.loop, branch
@@ -192,6 +200,8 @@ class Forwarding:
         """Send a response upstream."""
         proxy = self._proxy
         status, response = action.status, action.response
+        if status < 300 and self.transaction.state > State.ACCEPTED:
+            return  # a 2xx after another final response: the transaction would not send it
         if status >= 300:
             if status == 408 and self._request.method != "INVITE":
                 proxy.signaling.give_up(self.transaction, now)  # RFC 4320 section 4.2

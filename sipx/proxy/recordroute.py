@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sipx.core.errors import RemoteError
 from sipx.core.message import header_line
-from sipx.core.nameaddr import parse_nameaddr, parse_nameaddrs
+from sipx.core.nameaddr import parse_nameaddr
 from sipx.core.routestate import PARAM, scope_of, seal
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ class RecordRoute:
         """
         hop = parse_nameaddr(target.path[0], "Path").uri if target.path else target.uri
         state = self._state(_scope(hop))
+        # A feature server is reached through this node: its own end needs no entry.
+        if out.transport == "local":
+            out = source
+        elif source.transport == "local":
+            source = out
         entries = [_entry(out, state)]
         if source.address != out.address or source.transport != out.transport:
             entries.append(_entry(source, state))
@@ -78,21 +83,26 @@ class RecordRoute:
         if not response.has("contact") or not response.has("record-route"):
             return
         try:
-            values = response.listed("record-route")
+            values = response.every("record-route")
+            if len(values) > 1 or "," in values[0]:
+                values = response.listed("record-route")
             state, place = self._own(values)
             if not state:
                 return
             if place:
                 hop = _scope(parse_nameaddr(values[place - 1], "Record-Route").uri)
             else:
-                hop = _scope(response.addresses("contact", "Contact")[0].uri)
-        except (RemoteError, IndexError):
+                contact = response.first_address("contact", "Contact")
+                if contact is None:
+                    return
+                hop = _scope(contact.uri)
+        except RemoteError:
             return  # the callee's fault, and the caller's to notice
         if hop in {self._initiator, self._written[state]}:
             return
         wider = self._state(hop)
         response.replace_list(
-            "record-route", [value.replace(f"{PARAM}={state}", f"{PARAM}={wider}") for value in values]
+            "record-route", [value.replace(state, wider) for value in values]
         )
 
     def _own(self, values: list[str]) -> tuple[str, int]:
@@ -111,14 +121,10 @@ class RecordRoute:
 
 def _side(request: Request) -> bytes:
     """The scope of the initiator: the proxy before us if there is one, else its Contact."""
-    if request.has("record-route"):
-        values = parse_nameaddrs(request.every("record-route"), "Record-Route")
-        if values:
-            return _scope(values[0].uri)
-    contacts = request.addresses("contact", "Contact")
-    if not contacts:
-        return b""
-    return _scope(contacts[0].uri)
+    first = request.first_address("record-route", "Record-Route")
+    if first is None:
+        first = request.first_address("contact", "Contact")
+    return b"" if first is None else _scope(first.uri)
 
 
 def _scope(uri: Uri) -> bytes:

@@ -105,8 +105,8 @@ class Bindings:
         return len(self._contacts)
 
     def pending(self) -> int:
-        """Count the seconds at which something is to end."""
-        return len(self._seconds)
+        """Count what waits to end: each user once, under his next second."""
+        return sum(map(len, self._due.values()))
 
     def change(self, user: str, removed: Sequence[Binding], added: Sequence[Binding]) -> None:
         """Take bindings of a user out and put others in.

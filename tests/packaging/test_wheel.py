@@ -11,8 +11,7 @@ import zipfile
 from pathlib import Path
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.internet.error import TimeoutError
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime, IReactorUDP
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import LoopingCall
@@ -31,7 +30,7 @@ OPTIONS = (
     f"OPTIONS sip:{HOST} SIP/2.0\r\n"
     f"Via: SIP/2.0/UDP {HOST};rport;branch=z9hG4bK-wheel\r\n"
     "Max-Forwards: 70\r\n"
-    f"From: <sip:wheel@{HOST}>;tag=wheel\r\n"
+    "From: <sip:wheel@elsewhere.invalid>;tag=wheel\r\n"  # ours would have to prove it
     f"To: <sip:{HOST}>\r\n"
     "Call-ID: wheel\r\n"
     "CSeq: 1 OPTIONS\r\n"
@@ -41,9 +40,10 @@ OPTIONS = (
 
 
 class Asking(DatagramProtocol):
-    """Sends OPTIONS to a port of the loopback address until a 200 comes."""
+    """Sends OPTIONS to a node until a 200 comes, or the node has ended."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, node: Child, port: int) -> None:
+        self._node = node
         self._server = (HOST, port)
         self.answered: Deferred[None] = Deferred()
         self._sending = LoopingCall(self._send)
@@ -52,9 +52,12 @@ class Asking(DatagramProtocol):
         self._sending.start(AGAIN).addErrback(self.answered.errback)
 
     def stopProtocol(self) -> None:
-        self._sending.stop()
+        if self._sending.running:
+            self._sending.stop()
 
     def _send(self) -> None:
+        if self._node.status is not None:
+            raise NotInTime(f"ended with status {self._node.status}\n{self._node.tail()}")
         assert self.transport is not None
         self.transport.write(OPTIONS, self._server)
 
@@ -63,14 +66,14 @@ class Asking(DatagramProtocol):
             self.answered.callback(None)
 
 
-async def answers_options(port: int, node: Child, timeout: float) -> None:
+async def answers_options(node: Child, port: int, timeout: float) -> None:
     """Wait for a 200 to OPTIONS over UDP."""
-    asking = Asking(port)
+    asking = Asking(node, port)
     listening = IReactorUDP(reactor).listenUDP(0, asking, HOST, 8192)
     try:
         await asking.answered.addTimeout(timeout, IReactorTime(reactor))
     except TimeoutError:
-        raise NotInTime(f"no 200 to OPTIONS; status {node.status}\n{node.tail()}") from None
+        raise NotInTime(f"no 200 to OPTIONS\n{node.tail()}") from None
     finally:
         stopped = listening.stopListening()
         if stopped is not None:
@@ -154,7 +157,7 @@ class WheelTests(TestCase):
             environment={k: v for k, v in os.environ.items() if not k.startswith("PYTHON")},
         )
         try:
-            await answers_options(port, node, timeout=30)
+            await answers_options(node, port, timeout=30)
             node.signal(signal.SIGTERM)
             # twistd ends by sending itself the signal again.
             self.assertIn(await node.ended(15), (0, -signal.SIGTERM), node.tail())

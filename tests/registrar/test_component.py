@@ -61,6 +61,11 @@ class Flow:
     transport = "udp"
     reliable = False
     alive = True
+    sent_by = "SIP/2.0/UDP 192.0.2.1:5060;branch="
+    address = ("192.0.2.1", 5060)
+
+    def at(self, port: int) -> IFlow:
+        raise AssertionError("nobody asks for another port")
 
     def send(self, message: Any) -> None:
         raise AssertionError("answers go through the transaction")

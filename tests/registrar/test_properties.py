@@ -215,3 +215,4 @@ class RegistrarProperties(SynchronousTestCase):
             expected,
         )
         self.assertEqual(len(desk.journal.rows), desk.location.count())
+        self.assertEqual(desk.location.pending(), len(desk.location.users()))

@@ -118,6 +118,13 @@ class AnswerTests(DeskCase):
         self.desk.advance(0.1)
         self.assertEqual(listed(self.desk.register()), {})
 
+    def test_whole_seconds(self) -> None:
+        """What was granted is what is said, whatever fractions the clock shows."""
+        for step in range(200):
+            desk = Desk()
+            desk.now = 12345.0 + step * 0.0731
+            self.assertEqual(listed(desk.register(of(HOME), expires=60 + step)), {HOME: 60 + step})
+
     def test_query(self) -> None:
         """Without Contact nothing changes and all is listed."""
         self.assertEqual(listed(self.desk.register()), {})
@@ -550,7 +557,7 @@ class PathTests(DeskCase):
 
     def test_malformed(self) -> None:
         """What cannot be a Route is 400."""
-        for path in ("sip:a;lr", "<tel:1>", "<sip:>", "x", "<sip:a;lr>, <"):
+        for path in ("sip:a;lr", "<tel:1>", "<sip:>", "x", "<sip:a;lr>, <", '"\udcff" <sip:a>'):
             headers = ["Supported: path", f"Path: {path}"]
             self.assertRefused(self.desk.register(of(HOME), expires=60, headers=headers), 400)
 
@@ -577,6 +584,15 @@ class KeepingTests(DeskCase):
             [["bind", "200", HOME, 0.5, self.desk.utc + 60, "phone", 7, [], str(FLOW), UUID,
               "00a0c91e6bf6", "", self.desk.utc]],
         )  # fmt: skip
+
+    def test_refresh(self) -> None:
+        """A refresh is one record; only another spelling of the contact removes the former."""
+        self.desk.register(of(HOME), expires=60)
+        self.desk.register(of(HOME), expires=60)
+        self.desk.register(of("sip:200@192.0.2.77;x"), expires=60)
+        self.assertEqual(
+            [record[0] for record in self.desk.journal.records], ["bind", "bind", "unbind", "bind"]
+        )
 
     def test_user_agent(self) -> None:
         """A long User-Agent is cut, and what no database takes is replaced."""
@@ -634,6 +650,16 @@ class RestartTests(DeskCase):
         self.assertEqual(self.desk.bindings(), before)
         self.assertRefused(self.desk.register(of(HOME), expires=60, cseq=1), 500, "Out Of Order")
 
+    def test_order(self) -> None:
+        """The latest registered comes first again, however the store gives the rows."""
+        for contact in (DESK, HOME, MOBILE):
+            self.desk.register(of(contact), expires=60, call_id=contact)
+            self.desk.advance(1)
+        for _ in range(2):
+            self.desk.restart()
+            self.assertEqual(self.desk.contacts(), [MOBILE, HOME, DESK])
+            self.desk.journal.rows = dict(reversed(self.desk.journal.rows.items()))
+
     def test_ended_meanwhile(self) -> None:
         """What ended while nobody was there is removed from the store."""
         self.desk.register(of(HOME), expires=60)
@@ -646,7 +672,8 @@ class RestartTests(DeskCase):
     def test_removed_meanwhile(self) -> None:
         """So is what belongs to nobody."""
         self.desk.register(of(HOME), expires=60)
-        self.desk.users.swap({"201": "201"})
+        self.desk.register(of(HOME), expires=60, user="201")
+        self.desk.users.swap({"200": "300", "300": "300"})
         self.desk.restart()
         self.assertEqual((self.desk.location.count(), self.desk.journal.rows), (0, {}))
 

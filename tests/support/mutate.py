@@ -15,7 +15,7 @@ from tests.support.ports import HOST
 LARGEST = 60_000  # bytes; a UDP datagram over IPv4 takes 65507
 CHUNK = 128 * 1024  # bytes of messages sent without a pause; Linux gives a socket 208 KiB
 OVERHEAD = 768  # bytes that Linux counts for a datagram besides its content
-MOST_DAMAGES = 4  # done to one message
+HOW_MANY = (1, 1, 1, 2, 2, 4)  # damages done to one message
 RESPONSES = 0.1  # share of messages that are responses
 NUMBERS = (
     *b"0 -1 00000000000000000001 65535 65536 2147483647 2147483648 4294967295".split(),
@@ -244,9 +244,14 @@ def empty_value(rng: random.Random, data: bytes) -> bytes:
     return b"\r\n".join(lines)
 
 
-def bare_line_ends(rng: random.Random, data: bytes) -> bytes:
-    """End lines with LF or CR only."""
-    return data.replace(b"\r\n", rng.choice((b"\n", b"\r", b"\n\r", b"\r\r\n")))
+def bare_line_end(rng: random.Random, data: bytes) -> bytes:
+    """End one line, or every line, otherwise than with CR LF."""
+    lines = data.split(b"\r\n")
+    end = rng.choice((b"\n", b"\r", b"\n\r", b"\r\r\n"))
+    if rng.random() < 0.2:
+        return end.join(lines)
+    place = rng.randint(1, max(1, len(lines) - 1))
+    return b"\r\n".join(lines[:place]) + end + b"\r\n".join(lines[place:])
 
 
 def glue(rng: random.Random, data: bytes) -> bytes:
@@ -255,16 +260,36 @@ def glue(rng: random.Random, data: bytes) -> bytes:
     return data[:start] + data + data[start:]
 
 
+def damage_value(rng: random.Random, data: bytes) -> bytes:
+    """Damage the value of one header, or one line of the body, and nothing else."""
+    lines = data.split(b"\r\n")
+    number = rng.randrange(len(lines))
+    name, colon, value = lines[number].rpartition(b": ")
+    lines[number] = name + colon + rng.choice(LOCAL)(rng, value)
+    return b"\r\n".join(lines)
+
+
+LOCAL: Sequence[Damage] = (
+    *(flip_bits, delete_bytes, repeat_bytes, insert_strange, insert_strange, truncate),
+    *(change_number, change_number),
+)
 DAMAGES: Sequence[Damage] = (
+    *([damage_value] * 12),  # the other ones seldom get past the first look at the whole
     *(flip_bits, delete_bytes, repeat_bytes, insert_strange, truncate, swap_lines, delete_line),
     *(duplicate_line, fold, change_number, change_length, compact_names, stretch_value),
-    *(empty_value, bare_line_ends, glue),
+    *(empty_value, bare_line_end, glue),
 )
 
 
 def no_credentials(method: str, uri: str) -> str:
     """Be nobody."""
     return ""
+
+
+def _damaged(rng: random.Random, data: bytes) -> bytes:
+    for damage in rng.choices(DAMAGES, k=rng.choice(HOW_MANY)):
+        data = damage(rng, data)[:LARGEST]
+    return data
 
 
 class Mutator:
@@ -290,6 +315,7 @@ class Mutator:
         credentials: Credentials = no_credentials,
     ) -> None:
         self._rng = random.Random(seed)
+        self._answers = random.Random(seed)  # when they are asked for must not change the rest
         self._values = {
             "host": HOST,
             "domain": domain,
@@ -321,7 +347,7 @@ class Mutator:
 
     def mutated(self) -> bytes:
         """Make a message and damage it in one or several ways."""
-        return self._damaged(self.valid())
+        return _damaged(self._rng, self.valid())
 
     def answer(self, request: bytes) -> bytes:
         """Make a damaged response to a request that the server sent.
@@ -330,16 +356,12 @@ class Mutator:
             request: whole and well-formed.
         """
         lines = [line for line in request.split(b"\r\n") if COPIED.match(line)]
-        status = f"SIP/2.0 {self._rng.choice(STATUSES)}".encode()
+        status = f"SIP/2.0 {self._answers.choice(STATUSES)}".encode()
         contact = f"Contact: <sip:{HOST}:{self._values['port']}>".encode()
-        return self._damaged(
-            b"\r\n".join((status, *lines, contact, b"Content-Length: 0", b"", b""))
+        return _damaged(
+            self._answers,
+            b"\r\n".join((status, *lines, contact, b"Content-Length: 0", b"", b"")),
         )
-
-    def _damaged(self, data: bytes) -> bytes:
-        for damage in self._rng.choices(DAMAGES, k=self._rng.randint(1, MOST_DAMAGES)):
-            data = damage(self._rng, data)[:LARGEST]
-        return data
 
     def chunks(self, count: int) -> Iterator[list[bytes]]:
         """Give so many damaged messages, in lists that a socket's buffer has room for."""

@@ -11,6 +11,7 @@ from twisted.trial.unittest import TestCase
 from tests.support.node import Node
 from tests.support.processes import until
 
+SHOWN = 8_000  # characters of the log around a failure inside the node
 RECORDED = 10.0  # seconds within which a call that ended is in the call records
 
 
@@ -36,8 +37,11 @@ class NodeTestCase(TestCase):
     async def tearDown(self) -> None:
         """Nothing that a test does may make a node fail inside."""
         log = self.node.process.text
+        (self.folder / "node.log").write_text(log)
         for word in ("Traceback", "Unhandled"):
-            self.assertNotIn(word, log)
+            if word in log:
+                start = max(0, log.index(word) - SHOWN // 4)
+                self.fail(f"The node's log has a {word}:\n{log[start : start + SHOWN]}")
 
     def make_node(self) -> Node:
         """Make a node on this test's state folder; it is stopped when the test is over."""

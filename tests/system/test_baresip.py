@@ -16,6 +16,9 @@ HEARD = 1.5  # seconds of them, at least, must be the other's tone
 class TalkTests(NodeTestCase):
     """Audio flows both ways."""
 
+    # baresip 1.0 gives up when a challenge with an algorithm that it does not know is there too.
+    options = ("--digest", "md5")
+
     async def setUp(self) -> None:
         require("baresip")
         await super().setUp()

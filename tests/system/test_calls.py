@@ -107,7 +107,7 @@ class CallTests(SippTestCase):
     async def test_cancel(self) -> None:
         """When the caller gives up after a second, the phone stops ringing."""
         await self.call("call_given_up.xml", "ring.xml")
-        await self.assert_recorded("canceled")
+        await self.assert_recorded("canceled", 487)
 
     async def test_unknown_user(self) -> None:
         """A call to nobody fails with 404."""
@@ -190,4 +190,4 @@ class ForkingTests(SippTestCase):
         await self.phone("201").play("call_given_up_forked.xml", "202")
         for run in called:
             await run.passed()
-        await self.assert_recorded("canceled")
+        await self.assert_recorded("canceled", 487)

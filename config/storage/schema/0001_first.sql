@@ -66,7 +66,7 @@ create table call_records (
     failure_reason text not null,
     duration double precision,
     version bigint not null,
-    primary key (call_id, from_tag)
+    primary key (call_id, from_tag, started)
 );
 create index call_records_started on call_records (started);
 create index call_records_caller on call_records (caller, started);

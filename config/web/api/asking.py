@@ -84,5 +84,8 @@ def user_edit(name: str | None, body: Any, known: Sequence[str]) -> UserEdit:
         name=given.get("name", "") if name is None else name,
         aliases=None if aliases is None else tuple(aliases),
         enabled=enabled,
-        **{field: given.get(field) for field in _TEXTS},
+        first_name=given.get("first_name"),
+        last_name=given.get("last_name"),
+        email=given.get("email"),
+        password=given.get("password"),
     )

@@ -72,7 +72,8 @@ class Telephony:
         page = found[:limit]
         return {
             "records": [call_value(record) for record in page],
-            "next": call_value(page[-1])["start"] if len(found) > limit else None,
+            # In seconds, because a time in microseconds is not quite what is stored.
+            "next": repr(page[-1].start) if len(found) > limit else None,
         }
 
     @operation("GET", "/api/v1/traces", access=Access.ADMIN, query=("limit",))

@@ -5,6 +5,7 @@ RFC 3261 section 16.4, with a strict router before us (16.4) or after us (16.6 s
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sipx.core.errors import RemoteError
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from sipx.proxy.passage import Passage
 
 
+# A Route as sipx.proxy.recordroute writes it and most phones return it: read without parsing.
+_written_here = re.compile(
+    rb"Route: ?<sip:([0-9A-Za-z.\-]+):([0-9]{1,5})(?:;transport=tcp)?;lr;sx=([0-9A-Za-z_\-]+)>"
+).fullmatch
+
+
 class RouteSet:
     """Pops the Routes that name this node, and believes the state in them if it is ours."""
 
@@ -28,10 +35,19 @@ class RouteSet:
 
     def check(self, passage: Passage) -> Rejection | None:
         request = passage.request
-        if "route" not in request.names:
+        names = request.names
+        if "route" not in names:
             return None
         try:
-            self._strict(passage)
+            if passage.uri.params:
+                self._strict(passage)
+            found = _written_here(request.lines[names.index("route")])
+            if found is not None and self._identity.is_ours(found[1].decode(), int(found[2])):
+                if passage.in_dialog:
+                    self._open(passage, found[3].decode())
+                request.pop_first("route")
+                if "route" not in names:
+                    return None
             routes = parse_nameaddrs(request.every("route"), "Route")
             own = 0
             for route in routes:
@@ -39,8 +55,9 @@ class RouteSet:
                 if not self._is_own(uri):
                     break
                 own += 1
-                if passage.in_dialog and passage.state is None:
-                    self._open(passage, uri)
+                value = uri.param(PARAM)
+                if value and passage.in_dialog and passage.state is None:
+                    self._open(passage, value)
         except RemoteError as error:
             return Rejection(error.status, error.reason)
         for _ in range(own):
@@ -64,10 +81,7 @@ class RouteSet:
         passage.uri = parse_uri(last.uri_text)
         request.uri_text = last.uri_text
 
-    def _open(self, passage: Passage, uri: Uri) -> None:
-        value = uri.param(PARAM)
-        if not value:
-            return
+    def _open(self, passage: Passage, value: str) -> None:
         request = passage.request
         passage.state = unseal(
             self._key, value, request.call_id, request.from_.tag, request.to.tag

@@ -1,0 +1,1 @@
+"""Tests of the rooms that say how a node is set up."""

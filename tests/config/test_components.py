@@ -1,0 +1,191 @@
+"""Storage, configuration and quickstart as components of a node."""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import sys
+from typing import Any
+
+from zope.interface.verify import verifyObject
+
+from config.component import configuration
+from config.quickstart.component import USERS, Quickstart, quickstart
+from config.storage import bindings
+from sipx.interfaces import (
+    IActiveCalls,
+    IBindingStore,
+    ICallRecordStore,
+    IJournal,
+    IJournalSink,
+    ILocation,
+    INodeContext,
+    IWireTrace,
+)
+from sipx.node.errors import StartError
+from tests.config.parts import ConfigurationTestCase, edit
+from tests.contract.stores import UTC, bind
+from tests.support.fakes import FakeCalls, FakeLocation, FakeTrace
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class StorageTests(ConfigurationTestCase):
+    """The database's component."""
+
+    def test_fakes(self) -> None:
+        """The fakes of these tests keep their contracts."""
+        for interface, fake in (
+            (INodeContext, self.context),
+            (IJournal, self.context.journal),
+            (ILocation, FakeLocation([])),
+            (IActiveCalls, FakeCalls([])),
+            (IWireTrace, FakeTrace({})),
+        ):
+            verifyObject(interface, fake)
+
+    def test_provides(self) -> None:
+        """It provides what its declaration says."""
+        for interface in (IJournalSink, IBindingStore, ICallRecordStore):
+            verifyObject(interface, self.context.get(interface))
+        self.assertIn("database transactions waiting", self.context.health.report()["gauges"])
+
+    def test_purges(self) -> None:
+        """Registrations that ended long before a start are not read again."""
+        sink: Any = self.context.get(IJournalSink)
+        now = self.context.utc()
+        sink.apply(
+            [bind("200", "old", expires=now - 4000), bind("200", "new", expires=now)], (1, 1)
+        )
+        self.restart()
+        found = self.database.read_now(bindings.load)
+        self.assertEqual([one["contact"] for one in found], ["new"])
+        self.assertEqual(UTC, now)
+
+    def test_many(self) -> None:
+        """Ten thousand users are compiled, the first and the last the same way."""
+        edits = [edit(str(number), aliases=(f"a{number}",)) for number in range(1000, 11_000)]
+        self.commands.add_users_now(edits, "test")
+        self.restart()
+        self.assertEqual(len(self.configuration.accounts.accounts), 10_000)
+        self.assertEqual(len(self.configuration.routing.names), 20_000)
+        self.assertEqual(self.configuration.version, 1)
+
+
+class HintTests(ConfigurationTestCase):
+    """What an empty node says."""
+
+    options: dict[str, Any] = {"quickstart": False}  # noqa: RUF012
+
+    def said(self) -> str:
+        """Start the component; gives what it prints."""
+        out = io.StringIO()
+        self.patch(sys, "__stdout__", out)
+        service: Any = configuration(self.context)
+        service.startService()
+        return out.getvalue()
+
+    async def test_hint(self) -> None:
+        """A node without users says what to do next; one with users says nothing."""
+        said = self.said()
+        self.assertIn(f"sipx --state {self.state} user add", said)
+        self.assertIn("--quickstart", said)
+        self.assertEqual(said.count("\n"), 2)
+        await self.commands.add_user(edit("200"), "test")
+        self.assertEqual(self.said(), "")
+
+
+class QuickstartTests(ConfigurationTestCase):
+    """Five users at first start."""
+
+    options: dict[str, Any] = {  # noqa: RUF012
+        "quickstart": True,
+        "http-listen": "127.0.0.1",
+        "http-port": 8080,
+    }
+
+    def begin(self, out: io.StringIO) -> str:
+        """Start the component; gives what it prints."""
+        service: Any = Quickstart(self.context, out)
+        service.startService()
+        return out.getvalue()
+
+    def test_terminal(self) -> None:
+        """On a terminal the passwords are shown, once, and are in no file."""
+        said = self.begin(Terminal())
+        rows = re.findall(r"^  (20\d)   ([a-hjkmnp-z2-9]{14})    pbx\.test$", said, re.MULTILINE)
+        self.assertEqual([name for name, _ in rows], list(USERS))
+        for name, password in rows:
+            account = self.configuration.accounts.accounts[name]
+            self.assertEqual(self.context.keys.unseal(account.sealed, f"password:{name}"), password)
+        self.assertIn("http://127.0.0.1:8080/api/v1/", said)
+        self.assertIn(str(self.state / "api-token"), said)
+        self.assertFalse((self.state / "quickstart.txt").exists())
+        later = self.begin(Terminal())
+        files = b"".join(file.read_bytes() for file in self.state.iterdir())
+        for _, password in rows:
+            self.assertNotIn(password, later)
+            self.assertNotIn(password.encode(), files)
+        self.assertIn("user passwd", later)
+
+    def test_no_terminal(self) -> None:
+        """Elsewhere the passwords are in a private file, which is named then and later."""
+        said = self.begin(io.StringIO())
+        file = self.state / "quickstart.txt"
+        self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o600)
+        passwords = re.findall(r"^  20\d   (\S+) ", file.read_text(), re.MULTILINE)
+        self.assertEqual(len(passwords), 5)
+        for name in USERS:
+            self.assertIn(name, said)
+        self.assertIn(str(file), said)
+        kept = file.read_text()
+        later = self.begin(io.StringIO())
+        self.assertIn(str(file), later)
+        self.assertEqual(file.read_text(), kept)
+        for password in passwords:
+            self.assertNotIn(password, said + later)
+
+    async def test_keeps(self) -> None:
+        """Later starts keep everything: what was removed stays away."""
+        self.begin(Terminal())
+        accounts = dict(self.configuration.accounts.accounts)
+        self.restart()
+        self.begin(Terminal())
+        self.assertEqual(dict(self.configuration.accounts.accounts), accounts)
+        for name in USERS:
+            await self.commands.remove_user(name, "test")
+        self.restart()
+        self.begin(Terminal())
+        self.assertEqual(dict(self.configuration.accounts.accounts), {})
+
+    async def test_users_before(self) -> None:
+        """A node that has users gets no others."""
+        await self.commands.add_user(edit("9"), "test")
+        self.begin(Terminal())
+        self.assertEqual(list(self.configuration.accounts.accounts), ["9"])
+
+    def test_file_cannot_be_written(self) -> None:
+        """Without a place for the passwords there are no users."""
+        (self.state / "quickstart.txt").mkdir()
+        error = self.assertRaises(StartError, self.begin, io.StringIO())
+        self.assertIn("quickstart.txt cannot be written", str(error))
+        self.assertEqual(self.configuration.version, 0)
+
+    def test_daemon(self) -> None:
+        """A daemon has no stdout: the file says all."""
+        out = io.StringIO()
+        out.close()
+        service: Any = Quickstart(self.context, out)
+        service.startService()
+        self.assertTrue((self.state / "quickstart.txt").exists())
+        self.patch(sys, "__stdout__", None)
+        self.restart()
+        other: Any = quickstart(self.context)
+        other.startService()
+        self.assertEqual(len(self.configuration.accounts.accounts), 5)

@@ -1,0 +1,1 @@
+"""Whole calls on a simulated network and clock: a sentence each."""
