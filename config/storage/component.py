@@ -64,7 +64,7 @@ def storage(context: INodeContext) -> IService:
     )
     for interface, implementation in provided:
         context.provide(interface, implementation)
-    context.health.gauge("database transactions waiting", database.waiting, WAITING_LIMIT)
-    context.health.gauge("journal records refused", lambda: sink.refused)
+    context.health.gauge("database_waiting", database.waiting, WAITING_LIMIT)
+    context.health.gauge("journal_refused_records", lambda: sink.refused)
     context.health.set("database", True, f"open: {path}")
     return DatabaseService(database)

@@ -92,7 +92,7 @@ def api(context: INodeContext) -> IService:
     )
     made = Api(parts, token, str(context.state / TOKEN_FILE))
     site = ApiSite(made, context.reactor)
-    context.health.gauge("api connections", lambda: site.connections, CONNECTIONS_LIMIT)
+    context.health.gauge("api_connections", lambda: site.connections, CONNECTIONS_LIMIT)
     return ApiService(context, site)
 
 

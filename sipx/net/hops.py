@@ -99,16 +99,16 @@ class Hops:
             return
         host = uri.param("maddr") or uri.host
         port = uri.port or 5060
-        transports = self._transports(uri.transport, (host, port), size)
-        if not transports:
-            done(Unreachable(f"No transport {uri.transport[:16] or 'udp'} here"))
+        wanted = uri.transport
+        if not self._transports(wanted, (host, port), size):
+            done(Unreachable(f"No transport {wanted[:16] or 'udp'} here"))
             return
 
         def resolved(address: str | Exception) -> None:
             if isinstance(address, Exception):
                 done(address)
             else:
-                self._try(transports, address, port, done)
+                self._try(self._transports(wanted, (address, port), size), address, port, done)
 
         self._resolve(host, resolved)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,7 @@ MOST_FROM_ONE_HOST: Final = 4_000  # many phones may sit behind one NAT
 MOST_CONNECTING: Final = 1_000
 CONNECT_PATIENCE: Final = 5.0  # seconds for a connection to be made
 IDLE_PATIENCE: Final = 8_000.0  # seconds without a byte; above the longest registration
+CLOSE_PATIENCE: Final = 5.0  # seconds a peer gets to read the rest
 MOST_UNSENT: Final = 1024 * 1024  # bytes a peer may leave unread before it is cut off
 
 
@@ -69,6 +71,7 @@ class SipProtocol(Protocol):
         self._framer = StreamFramer()
         self._paused = False
         self._unsent = 0
+        self._closing = math.inf  # when it was asked to close
         self.heard = 0.0
 
     def connectionMade(self) -> None:
@@ -110,6 +113,13 @@ class SipProtocol(Protocol):
                 self._tcp.layer.outbox.flush()
             except RemoteError:
                 pass
+        self.close(self.heard)
+
+    def close(self, now: float) -> None:
+        """Close once what waits for the peer is sent; nothing more is sent from now on."""
+        self._closing = now
+        self.flow.alive = False
+        self.transport.unregisterProducer()  # a paused one would keep the connection open
         self.transport.loseConnection()
 
     def sweep(self, now: float) -> None:
@@ -117,8 +127,10 @@ class SipProtocol(Protocol):
         if self._framer.deadline <= now and self._framer.expired(now):
             self._tcp.broken += 1
             self.transport.abortConnection()
-        elif now - self.heard > IDLE_PATIENCE:
-            self.transport.loseConnection()
+        elif now - self._closing > CLOSE_PATIENCE:
+            self.transport.abortConnection()
+        elif now - self.heard > IDLE_PATIENCE and self.flow.alive:
+            self.close(now)
 
     def send(self, data: bytes) -> None:
         """Write bytes; a peer that reads nothing is cut off."""
@@ -239,7 +251,7 @@ class TcpTransport:
         """Find or open a connection to an address."""
         peer = (host, port)
         found = self._peers.get(peer)
-        if found is not None:
+        if found is not None and found.flow.alive:
             done(found.flow)
             return
         waiting = self._waiting.get(peer)
@@ -312,8 +324,9 @@ class TcpTransport:
 
     def close(self) -> None:
         """Close all connections."""
+        now = self.monotonic()
         for protocol in list(self._flows.values()):
-            protocol.transport.loseConnection()
+            protocol.close(now)
 
 
 classImplements(TcpTransport, ITransport)

@@ -62,8 +62,8 @@ class Proxy:
         self.hops = hops
         self.observer = observer
         self.wheel: Wheel[Forwarding] = Wheel()
-        self.timer_c = timer_c
-        self.key = key
+        self.timer_c: float = timer_c
+        self.key: bytes = key
         self.monotonic = monotonic
         self._chain = chain
         self._servers = servers
@@ -111,7 +111,11 @@ class Proxy:
             forwarding.transaction = self.signaling.accept(request, passage.flow, forwarding, now)
             if self.observer is not None:
                 self._observe(passage, self.observer)
-            forwarding.start(now)
+            try:
+                forwarding.start(now)
+            except Exception:
+                _log.failure("A request could not be forwarded: {request!r}", request=request)
+                forwarding.abandon(now)
 
     def _reject(self, passage: Passage, rejection: Rejection) -> None:
         """Answer without a transaction; an ACK is answered by nothing."""

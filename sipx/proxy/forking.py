@@ -92,6 +92,12 @@ class Forwarding:
         self._context.add(self._passage.targets)
         self._perform(self._context.start(now), now)
 
+    def abandon(self, now: float) -> None:
+        """Answer 500, because of a fault of ours, and let no phone ring on."""
+        response = reply(self._request, 500, "", self.transaction.to_tag)
+        self._proxy.signaling.respond(self.transaction, response, now)
+        self.canceled(self.transaction, self._request, now)
+
     def expired(self, now: float) -> None:
         """A deadline of the context has come."""
         self._perform(self._context.expired(now), now)

@@ -54,7 +54,7 @@ class StorageTests(ConfigurationTestCase):
         """It provides what its declaration says."""
         for interface in (IJournalSink, IBindingStore, ICallRecordStore):
             verifyObject(interface, self.context.get(interface))
-        self.assertIn("database transactions waiting", self.context.health.report()["gauges"])
+        self.assertIn("database_waiting", self.context.health.report()["gauges"])
 
     def test_purges(self) -> None:
         """Registrations that ended long before a start are not read again."""

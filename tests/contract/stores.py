@@ -210,6 +210,14 @@ class StoresContract(TestCase):
         self.assertEqual(len(self.bindings.load()), 1)
         self.assertEqual(len(self.calls.unfinished()), 1)
 
+    def test_many_unbound(self) -> None:
+        """Many bindings go at once, and no others."""
+        contacts = [f"sip:phone{number}" for number in range(200)]
+        self.sink.apply([bind(user, one) for user in ("200", "201") for one in contacts], (1, 1))
+        self.sink.apply([["unbind", "200", one] for one in contacts[:190]], (1, 2))
+        users = [one["user"] for one in self.bindings.load()]
+        self.assertEqual((users.count("200"), users.count("201")), (10, 200))
+
     def test_purge(self) -> None:
         """What expired before a time can be deleted."""
         self.sink.apply([bind("200", "a", expires=UTC), bind("200", "b")], (1, 1))

@@ -515,9 +515,7 @@ class AnyHistoryTests(SynchronousTestCase):
         response it is silent, except that 2xx come again; it ends within 32 s of a CANCEL.
         """
         context = ResponseContext(invite, TIMER_C)
-        context.add(
-            target(f"t{place}", q, ring) for place, (q, ring) in enumerate(targets)
-        )
+        context.add(target(f"t{place}", q, ring) for place, (q, ring) in enumerate(targets))
         started: list[Branch] = []
         canceled: list[Branch] = []
         forwarded: list[int] = []

@@ -109,7 +109,16 @@ class ClosedTests(SynchronousTestCase):
 
     def test_garbage(self) -> None:
         """Garbage does not open, and does not raise."""
-        for value in ("", "1", "1=", "1A", "1" + "A" * 500, "\u00e9", "1\udcff", "2" + sealed()[1:]):
+        for value in (
+            "",
+            "1",
+            "1=",
+            "1A",
+            "1" + "A" * 500,
+            "\u00e9",
+            "1\udcff",
+            "2" + sealed()[1:],
+        ):
             self.assertIsNone(opened(value), value)
 
     @settings(derandomize=True, deadline=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -29,7 +29,7 @@ class FlowCase(SynchronousTestCase):
         calls_left: calls that go on at the end, as the node sees it.
     """
 
-    options: Mapping[str, Any] = {}
+    options: ClassVar[Mapping[str, Any]] = {}
     conditions = Conditions()
     calls_left = 0
 
@@ -65,9 +65,7 @@ class FlowCase(SynchronousTestCase):
 
     def stranger(self, **given: Any) -> Phone:
         """Give somebody of another domain a phone."""
-        return self.phone(
-            "stranger", False, host="192.0.2.9", domain="elsewhere.test", **given
-        )
+        return self.phone("stranger", False, host="192.0.2.9", domain="elsewhere.test", **given)
 
     def peer(self, host: str = "192.0.2.66") -> Endpoint:
         """Make an address that sends what it is told."""

@@ -16,9 +16,7 @@ class TakeoverTests(FlowCase):
         self.network.names["elsewhere.test"] = "192.0.2.9"
         self.caller = self.phone("200")
         self.friend = self.stranger()
-        self.call, self.other = self.talk(
-            self.caller, "sip:stranger@elsewhere.test", self.friend
-        )
+        self.call, self.other = self.talk(self.caller, "sip:stranger@elsewhere.test", self.friend)
 
     def take_over(self, key: bytes) -> SimulatedNode:
         """Let another node stand in for the first."""

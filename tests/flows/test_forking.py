@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from tests.flows.case import ENDED, RINGING, TALKING, FlowCase
 from tests.support.phones import BUSY, DECLINES, RINGS, End, Phone, Plan, answers
+from tests.support.simnode import SimulatedNode
 from tests.support.vnet import Conditions
 
 
@@ -78,7 +81,7 @@ class ForkingTests(FlowCase):
         self.assertEqual(call.state, TALKING)
         call.hang_up()
 
-    def restart(self, **options: object) -> object:
+    def restart(self, **options: Any) -> SimulatedNode:
         """Start the node anew with other options, on the same tables."""
         old = self.nodes.pop()
         return self.make_node(journal=old.journal, **options)
@@ -224,7 +227,7 @@ class ForkingTests(FlowCase):
 class RingTimeTests(FlowCase):
     """A node that lets phones ring for 20 s."""
 
-    options = {"ring_time": 20}
+    options: ClassVar = {"ring_time": 20}
 
     def setUp(self) -> None:
         super().setUp()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from sipx.core.message import Request
 from tests.flows.case import TALKING, FlowCase
 from tests.support.builders import request
-from tests.support.phones import Call, Phone
-from tests.support.vnet import Datagram
+from tests.support.phones import Call
 
 ELSEWHERE = "sip:victim@192.0.2.200"
 METHODS = ("INVITE", "BYE", "ACK", "MESSAGE", "SUBSCRIBE", "UPDATE", "INFO", "REFER", "NOTIFY")
@@ -227,11 +227,10 @@ class RelayTests(FlowCase):
         self.clock.advance(1)
         call.hang_up()
 
-
     def test_ack_for_our_refusal(self) -> None:
         """The ACK for a refusal of ours inside a dialog ends here, as it was sent by us."""
         caller, friend = self.phone("200"), self.stranger()
-        call, other = self.talk(caller, "sip:stranger@elsewhere.test", friend)
+        call, _ = self.talk(caller, "sip:stranger@elsewhere.test", friend)
         assert call.dialog is not None
         invite = call.dialog.request("INVITE", caller.contact, "Max-Forwards: 0")
         invite.set("max-forwards", "0")
@@ -302,11 +301,11 @@ class NameTests(FlowCase):
         ]
         self.clock.advance(60)
         replayed = invites[-1].replace(b"z9hG4bK-10-0-1-2", b"z9hG4bK-replay")
-        heard: list[Datagram] = []
-        self.network.lose = lambda datagram: heard.append(datagram) is not None
+        self.network.sent.clear()
         self.network.send(replayed, caller.endpoint.address, self.node.address)
         self.clock.advance(1)
-        answer = next(one.data for one in heard if one.source == self.node.address)
+        sent = self.network.sent
+        answer = next(one.data for one in sent if one.source == self.node.address)
         self.assertTrue(answer.startswith(b"SIP/2.0 407"), answer)
         self.assertIn(b"stale=true", answer)
         self.assertEqual(len(self.callee.calls), 1)
@@ -322,7 +321,7 @@ class NameTests(FlowCase):
 class ClosedTests(FlowCase):
     """A node that lets no strangers in."""
 
-    options = {"allow_anonymous": False}
+    options: ClassVar = {"allow_anonymous": False}
 
     def test_stranger(self) -> None:
         """A stranger cannot call our users, by name or by contact."""
@@ -365,5 +364,3 @@ class ClosedTests(FlowCase):
         caller, callee = self.phone("200"), self.phone("201")
         call, _ = self.talk(caller, "201", callee)
         call.hang_up()
-
-

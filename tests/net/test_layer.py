@@ -42,7 +42,9 @@ class ServerTests(Case):
     def test_matching(self) -> None:
         """Branch, sent-by and method make a transaction (17.2.3), the host without its case."""
         station = self.station
-        self.assertEqual(station.receive(request("OPTIONS", via="Host.x:5060")), ["request OPTIONS"])
+        self.assertEqual(
+            station.receive(request("OPTIONS", via="Host.x:5060")), ["request OPTIONS"]
+        )
         for data, new in (
             (request("OPTIONS", via="hOST.X:5060"), False),
             (request("OPTIONS", "z9hG4bKtwo", via="host.x:5060"), True),

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from sipx.auth.component import auth
 from sipx.auth.snapshot import Account, AccountSnapshot
 from sipx.cdr.component import cdr
+from sipx.core.binding import Binding
 from sipx.core.digest import MD5, SHA256, Challenge, answer, compute_ha1, parse_challenge
 from sipx.core.flowid import FlowId
 from sipx.core.message import Message, Request, Response
@@ -279,3 +280,50 @@ def parsed(data: bytes) -> Any:
     found = parse_datagram(data)
     assert isinstance(found, Request | Response)
     return found
+
+
+def binding(
+    name: str,
+    peer: Peer,
+    q: float = 1.0,
+    path: tuple[str, ...] = (),
+    flow: FlowId | None = None,
+    expires: float = 1e9,
+) -> Binding:
+    """A phone of a user at an address."""
+    contact = f"sip:{name}@{peer[0]}:{peer[1]}"
+    return Binding(name, contact, q, expires, "reg", 1, path, flow, "", "", "", UTC)
+
+
+def bind(house: House, name: str, peer: Peer, **more: Any) -> Binding:
+    """Register a phone."""
+    made = binding(name, peer, **more)
+    location: Any = house.location
+    location.change(name, (), [made])
+    return made
+
+
+def ask(
+    method: str,
+    uri: str,
+    *lines: str,
+    sender: str = "sip:mallory@elsewhere.example",
+    branch: str = "one",
+    via: str = "198.51.100.9:5060",
+    to_tag: str = "",
+    call_id: str = "call",
+    cseq: int = 1,
+    forwards: str = "Max-Forwards: 70",
+) -> bytes:
+    """A request, by default of a stranger."""
+    return message(
+        f"{method} {uri} SIP/2.0",
+        f"Via: SIP/2.0/UDP {via};branch=z9hG4bK{branch}",
+        *([forwards] if forwards else []),
+        f"From: <{sender}>;tag=from",
+        f"To: <{uri}>{to_tag and ';tag=' + to_tag}",
+        f"Call-ID: {call_id}",
+        f"CSeq: {cseq} {method}",
+        "Contact: <sip:me@198.51.100.9:5060>",
+        *lines,
+    )

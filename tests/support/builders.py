@@ -17,7 +17,11 @@ _numbers = count(1)
 
 def parsed(text: str | bytes) -> Message:
     """Read a message; line ends may be LF."""
-    data = text if isinstance(text, bytes) else text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
+    data = (
+        text
+        if isinstance(text, bytes)
+        else text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
+    )
     return parse_datagram(data)
 
 

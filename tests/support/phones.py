@@ -1,4 +1,4 @@
-"""Simulated phones: user agents that register, call, answer and hang up (RFC 3261 sections 8 to 15).
+"""Simulated phones that register, call, answer and hang up (RFC 3261 sections 8 to 15).
 
 What a phone is told to do is a method; what happened to it is in lists.  Time is the
 network's clock, and all that goes over the network may be lost.
@@ -360,9 +360,7 @@ class Call:
         self._answers[received.request.cseq[0]] = _Answer(self, received, message)
 
     def _reply(self, invite: Request, status: int, *headers: str, contact: str = "") -> Response:
-        return response(
-            invite, status, "", *headers, to_tag=self.local_tag, contact=contact
-        )
+        return response(invite, status, "", *headers, to_tag=self.local_tag, contact=contact)
 
     def _respond(self, status: int, *headers: str, contact: str = "") -> None:
         assert self._received is not None

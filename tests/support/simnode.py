@@ -309,7 +309,7 @@ class SimulatedNode:
         self._proxy_service = proxy(context)
         services.append(self._proxy_service)
         self._services: list[IService] = services
-        self.proxy: Proxy = self.layer.user  # type: ignore[assignment]
+        self.proxy: Proxy = self.layer.user
         self.calls: Calls = context.get(IActiveCalls)
         self.location: Bindings = context.get(ILocation)
         for service in services:
@@ -319,7 +319,7 @@ class SimulatedNode:
 
     def drain(self) -> Deferred[None]:
         """Stop taking calls, as on SIGTERM; fires when the node may end."""
-        stopped: Deferred[None] = self._proxy_service.stopService()  # type: ignore[assignment]
+        stopped: Deferred[None] = self._proxy_service.stopService()
         return stopped
 
     def die(self) -> MemoryJournal:

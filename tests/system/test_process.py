@@ -166,6 +166,21 @@ class LifeTests(NodeTestCase):
         self.assertEqual(users, ["202", "203"])
         await self.call()
 
+    async def test_killed_while_they_talk(self) -> None:
+        """A call outlives kill -9: its BYE finds the way, and it has one record, with its end."""
+        await self.register()
+        called = await self.callee.start("answer.xml")
+        calling = await self.sipp.phone("201", password("201")).start("call_long.xml", "202")
+        await called.saw("ACK sip:")
+        await self.node.kill()
+        await self.node.start()
+        await calling.passed()
+        await called.passed()
+        record = await self.only_record()
+        self.assertEqual((record["caller"], record["callee"]), ("201", "202"))
+        self.assertEqual((record["result"], record["failure_code"]), ("completed", 0))
+        self.assertGreater(record["duration"], 2.5)
+
     async def test_end_while_it_rings(self) -> None:
         """A node told to end turns new calls away with 503 and ends soon, though one rings."""
         await self.register()

@@ -29,10 +29,12 @@ class Ingress:
                 break
         uri = passage.uri
         if uri.params:
+            # Without a user it may be our Record-Route, which a strict router put here; who
+            # opens the state in it is ``routeset``.
             internal = [
                 name
                 for name, _ in uri.params
-                if name == PARAM or name.startswith(_PARAM_PREFIXES)
+                if (name == PARAM and uri.user) or name.startswith(_PARAM_PREFIXES)
             ]
             if internal:
                 passage.uri = stripped = uri.without(*internal)

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from sipx.core.errors import RemoteError
+from sipx.core.grammar import split_list
 from sipx.core.nameaddr import parse_nameaddrs
 from sipx.core.routestate import PARAM, unseal
 from sipx.core.uri import parse_uri
@@ -48,7 +49,10 @@ class RouteSet:
                 request.pop_first("route")
                 if "route" not in names:
                     return None
-            routes = parse_nameaddrs(request.every("route"), "Route")
+            values = request.every("route")
+            routes = parse_nameaddrs(values, "Route")
+            if len(routes) < len(values) or not all(map(split_list, values)):
+                raise RemoteError(400, "Empty Route header")
             own = 0
             for route in routes:
                 uri = route.uri
@@ -76,6 +80,8 @@ class RouteSet:
         if uri.param("lr") is None or uri.user or not self._is_own(uri):
             return
         routes = request.listed("route")
+        if not routes:
+            raise RemoteError(400, "Empty Route header")
         last = parse_nameaddrs([routes[-1]], "Route")[0]
         request.replace_list("route", [f"<{uri.text}>", *routes[:-1]])
         passage.uri = parse_uri(last.uri_text)
