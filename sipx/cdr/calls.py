@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zope.interface import classImplements
 
 from sipx.core.callrecord import CallRecord, CallResult
+from sipx.core.errors import RemoteError
 from sipx.interfaces import IActiveCalls, ICallObserver
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MOST_CALLS: Final = 65536  # active at once, about 1 KiB each
 MOST_FAILED: Final = 8192  # failed calls remembered in case the caller tries again
 RETRY_TIME: Final = 60.0  # seconds for that: to answer a challenge, somebody may have to type
+MOST_LEGS: Final = 16  # phones that answered one call at once; of more the first are followed
 LEAST_SESSION: Final = 90  # seconds, RFC 4028 section 5: no session timer is shorter
 LONGEST_TEXT: Final = 255  # characters kept of what a peer chose
 _HEAD: Final = LONGEST_TEXT - 65  # of a longer one, before a digest that tells it from others
@@ -50,6 +52,7 @@ class _Call:
         "dialed",
         "failed",
         "from_tag",
+        "legs",
         "result",
         "second",
         "session",
@@ -64,6 +67,8 @@ class _Call:
         self.result = _RINGING
         self.caller = self.callee = self.dialed = ""
         self.version = 0
+        # The To tags that answered and did not say BYE; unknown of a call carried over.
+        self.legs: list[str] = []
         self.session = 0  # seconds of its session timer, 0 without one
         # Monotonic seconds.
         self.answered = 0.0
@@ -191,6 +196,9 @@ class Calls:
                 return
             self._calls[key] = call
             call.result = _RINGING
+        tag = _to_tag(response)
+        if tag and tag not in call.legs and len(call.legs) < MOST_LEGS:
+            call.legs.append(tag)
         if call.result is not _RINGING:
             return
         call.answered = now
@@ -227,7 +235,11 @@ class Calls:
         if call is None:
             self.unknown += 1
         elif call.result is _TALKING:  # a BYE to an early dialog leaves the INVITE to fail
-            self._end(call, CallResult.COMPLETED, now)
+            # When two phones answered at once, the call ends with the last leg.
+            legs = [tag for tag in call.legs if tag not in tags]
+            if not legs:
+                self._end(call, CallResult.COMPLETED, now)
+            call.legs = legs
 
     def call_refreshed(
         self, call_id: str, tags: tuple[str, str], expires: int | None, now: float
@@ -357,6 +369,14 @@ def _record(call: _Call) -> CallRecord:
         result=call.result,
         version=call.version,
     )
+
+
+def _to_tag(response: Response) -> str:
+    """The callee's tag; empty when To is malformed, which is the caller's to notice."""
+    try:
+        return response.to.tag
+    except RemoteError:
+        return ""
 
 
 def _session(value: str | None) -> int:

@@ -47,6 +47,14 @@ _SPELLINGS: Final = {
     "sip-etag": "SIP-ETag",
     "sip-if-match": "SIP-If-Match",
 }
+# What we write most, spelled out.
+_PREFIXES: Final = {
+    name: f"{_SPELLINGS.get(name) or name.title()}: ".encode()
+    for name in (
+        "via record-route route max-forwards cseq contact to from expires max-breadth allow "
+        "proxy-authenticate www-authenticate supported date"
+    ).split()
+}
 LARGEST_CSEQ: Final = 2**31 - 1  # RFC 3261 section 8.1.1.5
 REASONS: Final = {
     100: "Trying",
@@ -107,8 +115,10 @@ T = TypeVar("T", bound="Message")
 
 def header_line(name: str, value: str) -> bytes:
     """A header as a line; the name is given in lower case."""
-    spelling = _SPELLINGS.get(name) or name.title()
-    return f"{spelling}: {value}".encode("utf-8", "surrogateescape")
+    prefix = _PREFIXES.get(name)
+    if prefix is None:
+        prefix = (_SPELLINGS.get(name) or name.title()).encode("utf-8", "surrogateescape") + b": "
+    return prefix + value.encode("utf-8", "surrogateescape")
 
 
 def _value(line: bytes) -> str:

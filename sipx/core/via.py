@@ -17,6 +17,13 @@ _via = re.compile(
     re.ASCII | re.IGNORECASE,
 ).fullmatch
 
+# What most of them look like: a part of the grammar that is found sooner.
+_plain = re.compile(
+    r"SIP/2\.0/UDP ([A-Za-z0-9][A-Za-z0-9.]*):([0-9]{1,5})"
+    rf"((?:;{TOKEN}(?:=[^\s;,\"<>?]+)?)*)",
+    re.ASCII,
+).fullmatch
+
 
 class Via:
     """Where a response goes, as one hop wrote it.
@@ -62,14 +69,12 @@ def parse_via(text: str) -> Via:
     Raises:
         RemoteError: 400.
     """
-    if text.startswith("SIP/2.0/UDP "):
-        # What most of them look like; everything else takes the grammar.
-        hostport, semicolon, rest = text[12:].partition(";")
-        host, _, digits = hostport.partition(":")
-        if host.replace(".", "").isalnum() and digits.isdigit() and hostport.isascii():
-            port = int(digits)
-            if 0 < port < 65536 and len(digits) < 6 and rest.isprintable() and rest.isascii():
-                return Via("UDP", host, port, parse_params(semicolon + rest, "Via"))
+    found = _plain(text)
+    if found is not None:
+        host, digits, rest = found.groups()
+        number = int(digits)
+        if 0 < number < 65536:
+            return Via("UDP", host, number, parse_params(rest, "Via"))
     found = _via(text)
     if found is None:
         raise RemoteError(400, "Malformed Via")

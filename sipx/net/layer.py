@@ -6,6 +6,7 @@ it what they received, the ticker hands it ``now``, the outbox sends what it mad
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,6 +91,7 @@ class TransactionLayer:
     ) -> None:
         self.user: ITransactionUser
         self.outbox = outbox
+        outbox.on_withheld = self._withheld
         self.counters = Counters()
         self._put = outbox.put
         self._trace = trace
@@ -290,6 +292,18 @@ class TransactionLayer:
         self._send_response(transaction)
         if transaction.state is State.TERMINATED:
             self._servers.pop(transaction.key, None)
+
+    def _withheld(self, messages: list[Any]) -> None:
+        """What was to be acknowledged could not be written: the request counts as not seen.
+
+        Its retransmission is processed anew, and refused while the journal fails. An INVITE
+        stays: its branches are on their way.
+        """
+        unsent = {id(message) for message in messages}
+        for key, transaction in list(self._servers.items()):
+            if id(transaction.wire) in unsent and transaction.request.method != "INVITE":
+                self._wheel.put(transaction, math.inf)
+                del self._servers[key]
 
     def give_up(self, transaction: ServerTransaction, now: float) -> None:
         """End a non-INVITE transaction without an answer: it would come too late (RFC 4320)."""

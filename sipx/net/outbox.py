@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sipx.interfaces import IFlow, IJournal
+
+
+def _ignore(_messages: list[Any]) -> None:
+    """Nobody keeps messages."""
 
 
 class Outbox:
@@ -17,6 +23,7 @@ class Outbox:
 
     Attributes:
         withheld: messages not sent because what they acknowledge could not be written.
+        on_withheld: is told of them; the transaction layer, so that none is sent again.
     """
 
     def __init__(self, journal: IJournal) -> None:
@@ -25,6 +32,7 @@ class Outbox:
         self._flushing = False
         self._was_failing = False
         self.withheld = 0
+        self.on_withheld: Callable[[list[Any]], None] = _ignore
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -53,6 +61,7 @@ class Outbox:
                     # The turn in which the disk failed: peers send again what they asked.
                     self._was_failing = True
                     self.withheld += len(waiting)
+                    self.on_withheld([message for _, message in waiting])
                 else:
                     for flow, message in waiting:
                         flow.send(message)

@@ -7,19 +7,19 @@ Rejections, challenges above all, are sent without a transaction (RFC 3261 secti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 from zope.interface import classImplements
 
 from sipx.core.errors import RemoteError
 from sipx.core.message import Request, Response, reply
-from sipx.core.nameaddr import parse_nameaddrs
 from sipx.core.target import Target
 from sipx.core.uri import parse_uri
 from sipx.core.wheel import Wheel
 from sipx.net.interfaces import IServerUser, ITransactionUser
-from sipx.proxy.forking import Forwarding, contact_uris
+from sipx.proxy.forking import Forwarding, contact_uris, next_hop
 from sipx.proxy.passage import Passage, Rejection
 from sipx.ua.incoming import IncomingRequest
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from sipx.net.layer import ServerTransaction
     from sipx.proxy.chain import Chain
     from sipx.proxy.servers import Servers
+
+MOST_REFUSED: Final = 4096  # INVITEs inside dialogs whose ACK is still to come; then all go
 
 _log = Logger()
 
@@ -68,6 +70,7 @@ class Proxy:
         self._chain = chain
         self._servers = servers
         self._tag = chain.stateless_tag
+        self._refused: set[str] = set()
         self._served = _Served(signaling)
 
     def tick(self, now: float) -> None:
@@ -103,7 +106,8 @@ class Proxy:
         if method == "CANCEL":
             self._reject(passage, Rejection(481))
         elif method == "ACK":
-            self._forward_ack(passage)
+            if request.transaction_key not in self._refused:
+                self._forward_ack(passage)
         elif passage.server is not None:
             self._serve(passage, passage.server)
         else:
@@ -122,12 +126,23 @@ class Proxy:
         request = passage.request
         if not rejection.status or request.method == "ACK":
             return
+        if request.method == "INVITE" and passage.in_dialog:
+            self._remember_refusal(request)
         response = reply(request, rejection.status, rejection.reason, self._tag)
         for name, value in rejection.headers:
             response.add(name, value)
         if self.observer is not None and request.method == "INVITE":
             self._observe_rejection(passage, rejection, self.observer)
         self.signaling.reply(request, passage.flow, response)
+
+    def _remember_refusal(self, request: Request) -> None:
+        """Note an INVITE inside a dialog that was refused: its ACK ends here.
+
+        The To tag of such a response is the dialog's, so the ACK cannot be known by ours.
+        """
+        if len(self._refused) >= MOST_REFUSED:
+            self._refused.clear()
+        self._refused.add(request.transaction_key)
 
     def _forward_ack(self, passage: Passage) -> None:
         """Send an ACK on; it has no transaction and no answer (16.6, 17.1.1.3)."""
@@ -174,11 +189,7 @@ class Proxy:
         transaction: ServerTransaction,
         now: float,
     ) -> None:
-        signaling = self.signaling
-
-        def respond(response: Response, now: float) -> None:
-            signaling.respond(transaction, response, now)
-
+        respond = partial(self.signaling.respond, transaction)
         incoming = IncomingRequest(
             request, flow, user, instrument, transaction.to_tag, now, respond
         )
@@ -298,9 +309,12 @@ class _AckForwarding:
     def send(self, request: Request, target: Target, now: float) -> None:
         """Find its next hop and send it there."""
         request.uri_text = target.uri.text
-        hop = target.uri
-        if "route" in request.names:
-            hop = parse_nameaddrs(request.every("route")[:1], "Route")[0].uri
+        flow: IFlow | None
+        if target.server:
+            flow = self._proxy.open_server(target.server)
+            self._proxy.signaling.send_stateless(request, flow, self._passage.loop)
+            return
+        hop = next_hop(request)
         size = len(request.body) + 1000
         flow = self._proxy.hops.find(hop, target.flow, size)
         if flow is not None:

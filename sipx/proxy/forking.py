@@ -154,7 +154,7 @@ class Forwarding:
             lines = [*target.path, *request.every("route")]
             request.replace_list("route", lines)
         try:
-            hop = _next_hop(request)
+            hop = next_hop(request)
         except RemoteError:
             self._perform(self._context.failed(branch, 400, now), now)
             return
@@ -172,7 +172,7 @@ class Forwarding:
             later = self._proxy.monotonic()
             if branch.state is BranchState.ENDED:
                 return
-            if isinstance(flow, Exception):
+            if isinstance(flow, Exception) or branch.canceling:
                 self._perform(self._context.failed(branch, 503, later), later)
             else:
                 self._send(branch, request, flow, later)
@@ -266,7 +266,7 @@ class Forwarding:
 classImplements(Forwarding, IServerUser, IClientUser)
 
 
-def _next_hop(request: Request) -> Any:
+def next_hop(request: Request) -> Any:
     """The URI to send to; a strict router gets the form that it wants (16.6 step 6)."""
     if "route" not in request.names:
         return request.uri

@@ -29,7 +29,7 @@ class RecordRoute:
     One is made for each request that creates a dialog.
     """
 
-    __slots__ = ("_authenticated", "_call_id", "_initiator", "_key", "_tag", "_written")
+    __slots__ = ("_authenticated", "_call_id", "_initiator", "_key", "_seen", "_tag", "_written")
 
     _written: dict[str, bytes]  # each state we wrote, and the far side that it covers
 
@@ -51,6 +51,7 @@ class RecordRoute:
         self._authenticated = authenticated
         self._initiator = _side(request)
         self._written = {}
+        self._seen: tuple[bytes, bytes] | None = None  # Contact and Record-Route that need nothing
 
     def write(self, request: Request, source: IFlow, target: Target, out: IFlow) -> None:
         """Put our entry or entries on top.
@@ -80,8 +81,13 @@ class RecordRoute:
         The caller learns its route set from the response; what it carries then covers the
         callee's Contact, or the proxy before it.
         """
-        if not response.has("contact") or not response.has("record-route"):
+        names = response.names
+        if "contact" not in names or "record-route" not in names:
             return
+        seen = response.lines[names.index("contact")], response.lines[names.index("record-route")]
+        if seen == self._seen:
+            return  # as in the 180 before
+        self._seen = seen
         try:
             values = response.every("record-route")
             if len(values) > 1 or "," in values[0]:
@@ -100,6 +106,7 @@ class RecordRoute:
             return  # the callee's fault, and the caller's to notice
         if hop in {self._initiator, self._written[state]}:
             return
+        self._seen = None
         wider = self._state(hop)
         response.replace_list(
             "record-route", [value.replace(state, wider) for value in values]

@@ -204,9 +204,7 @@ class LocalContractTests(TransportContract, TestCase):
         """What one end does to a message the other end does not see."""
         message = parse_datagram(request("MESSAGE"))
         assert isinstance(message, Request)
-        client = self.station.layer.send(
-            message, self.reach(), self.station.user, self.station.now
-        )
+        client = self.station.layer.send(message, self.reach(), self.station.user, self.station.now)
         self.station.layer.outbox.flush()
         arrived = self.arrived()
         arrived.set("subject", "changed")

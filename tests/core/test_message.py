@@ -135,6 +135,8 @@ class ViaTests(SynchronousTestCase):
             "", "SIP/2.0/UDP", "SIP/1.0/UDP h", "HTTP/2.0/TCP h", "SIP/2.0 UDP h", "SIP/2.0/UDP h:",
             "SIP/2.0/UDP h:0", "SIP/2.0/UDP h:65536", "SIP/2.0/UDP h:x", "SIP/2.0/UDP ::1",
             "SIP/2.0/UDP h;", "SIP/2.0/UDP h;branch=", "SIP/2.0/UDP h;rport;RPORT",
+            "SIP/2.0/UDP h:" + "9" * 5000, "SIP/2.0/UDP h:0005060", "SIP/2.0/UDP h:5060;b=<x>",
+            "SIP/2.0/UDP h:5060;(=x", "SIP/2.0/UDP h:5060;b=c?", "SIP/2.0/UDP h:\u0665\u0665",
             "SIP/2.0/UDP h g", "SIP/2.0/UDP \u00fc", "SIP/2.0/U(DP h",
         ):  # fmt: skip
             error = self.assertRaises(RemoteError, parse_via, text)

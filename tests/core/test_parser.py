@@ -265,7 +265,7 @@ class PropertyTests(SynchronousTestCase):
         )
         self.assertEqual(message.every(name), ["changed"])
 
-    @settings(derandomize=True, deadline=None, max_examples=500)
+    @settings(derandomize=True, deadline=None, max_examples=200)
     @given(st.one_of(strategies.mutations(), st.binary(max_size=200)))
     def test_hostile(self, data: bytes) -> None:
         """Nothing raises but a RemoteError, when reading, asking, answering or writing."""

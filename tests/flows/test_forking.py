@@ -175,7 +175,6 @@ class ForkingTests(FlowCase):
         self.assertEqual(self.row["result"], "completed")
         self.assertApproximates(self.row["duration"], 18, 0.2)
 
-    test_record_of_a_race.todo = "the BYE of the leg that lost ends the record"  # type: ignore[attr-defined]
 
     def test_gone_phone_does_not_hold_up(self) -> None:
         """One phone is switched off: the other is answered at once; no CANCEL is left."""

@@ -214,9 +214,6 @@ class DiskTests(FlowCase):
         self.clock.advance(10)
         self.assertNotIn(200, third.registered)
 
-    test_first_registration.todo = (  # type: ignore[attr-defined]
-        "its 200 is withheld once; the retransmission gets it, though nothing is on disk"
-    )
 
     def test_calls(self) -> None:
         """Calls are made and ended with the disk full all the time; none is lost."""

@@ -242,9 +242,6 @@ class RelayTests(FlowCase):
         self.assertEqual(call.heard[0], ("INVITE", 483))
         self.assertEqual(before, after)
 
-    test_ack_for_our_refusal.todo = (  # type: ignore[attr-defined]
-        "stateless refusals have a To tag of ours only outside dialogs; their ACK travels on"
-    )
 
 
 class NameTests(FlowCase):

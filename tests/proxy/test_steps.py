@@ -365,7 +365,9 @@ class RouteSetTests(SynchronousTestCase):
         """Our URI as Request-URI: the target is the last Route (16.4)."""
         strict = f"{US};lr;sx={self.state}"
         made = passage(
-            ask("BYE", strict, "Route: <sip:192.0.2.50;lr>", "Route: <sip:a@192.0.2.9>", to_tag="to")
+            ask(
+                "BYE", strict, "Route: <sip:192.0.2.50;lr>", "Route: <sip:a@192.0.2.9>", to_tag="to"
+            )
         )
         self.assertIsNone(Ingress().check(made))
         self.assertIsNone(RouteSet(IDENTITY, KEY).check(made))

@@ -128,7 +128,7 @@ steps = st.lists(
 
 
 class RegistrarProperties(SynchronousTestCase):
-    @settings(derandomize=True, deadline=None, max_examples=400)
+    @settings(derandomize=True, deadline=None, max_examples=150)
     @given(steps)
     def test_as_the_model_says(self, steps: list[tuple]) -> None:
         """Whatever happens, memory, journal and model agree, and in the end nothing is left."""

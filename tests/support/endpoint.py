@@ -111,6 +111,13 @@ class Endpoint:
         self._perform_sent(sent, machine.feed(Input.START, self.clock.now), None)
         return sent
 
+    def abandon(self, sent: Sent) -> None:
+        """Wait no longer for the responses to a request: its dialog has ended."""
+        if sent.machine.state in {State.CALLING, State.PROCEEDING}:
+            self._perform_sent(sent, (Action.END,), None)
+            if sent.timer is not None:
+                sent.timer.cancel()
+
     def send_stateless(self, request: Request, to: Address) -> bytes:
         """Send an ACK; gives its bytes, to be sent again."""
         self._via(request)

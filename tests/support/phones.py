@@ -192,6 +192,7 @@ class Call:
         self.local_tag = f"{phone.endpoint.address[0]}-{phone.endpoint.number()}"
         self._tries = 0
         self._sent: Sent | None = None
+        self._pending: Sent | None = None  # the latest re-INVITE
         self._received: Received | None = None
         self._acks: dict[tuple[str, int], tuple[bytes, Address]] = {}
         self._answers: dict[int, _Answer] = {}
@@ -406,7 +407,9 @@ class Call:
         """Send a request inside the dialog; ``heard`` has what comes of it."""
         assert self.dialog is not None
         made = self.dialog.request(method, self.phone.contact, *headers, body=body)
-        self.phone.ask(made, self._note)
+        sent = self.phone.ask(made, self._note)
+        if method == "INVITE":
+            self._pending = sent
 
     def _note(self, made: Request, message: Response | None) -> None:
         status = 0 if message is None else message.status
@@ -453,6 +456,8 @@ class Call:
         if self.state is not CallState.ENDED:
             self.state = CallState.ENDED
             self.end = end
+        if self._pending is not None:
+            self.phone.endpoint.abandon(self._pending)
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -604,7 +609,7 @@ class Phone:
         made: Request,
         done: Callable[[Request, Response | None], None],
         tries: int = 0,
-    ) -> None:
+    ) -> Sent:
         """Send any request, answer challenges, and tell what comes of it.
 
         Args:
@@ -627,7 +632,7 @@ class Phone:
                 return
             done(made, message)
 
-        self.endpoint.send(made, self.hop(made), heard, lambda: done(made, None))
+        return self.endpoint.send(made, self.hop(made), heard, lambda: done(made, None))
 
     # -- digest ------------------------------------------------------------------------
 

@@ -71,6 +71,8 @@ class Destination:
         decision = self.resolve(passage)
         if decision is None:
             return None
+        if method == "CANCEL":
+            return Rejection(481)  # of no INVITE that we know, whoever it was for
         return DROP if method == "ACK" else decision
 
     def resolve(self, passage: Passage) -> Rejection | None:
