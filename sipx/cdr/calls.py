@@ -67,8 +67,9 @@ class _Call:
         self.result = _RINGING
         self.caller = self.callee = self.dialed = ""
         self.version = 0
-        # The To tags that answered and did not say BYE; unknown of a call carried over.
-        self.legs: list[str] = []
+        # The To tags that answered: True while no BYE was seen.  Those that ended stay, because
+        # their 2xx may come once more.  Unknown of a call carried over.
+        self.legs: dict[str, bool] = {}
         self.session = 0  # seconds of its session timer, 0 without one
         # Monotonic seconds.
         self.answered = 0.0
@@ -198,7 +199,7 @@ class Calls:
             call.result = _RINGING
         tag = _to_tag(response)
         if tag and tag not in call.legs and len(call.legs) < MOST_LEGS:
-            call.legs.append(tag)
+            call.legs[tag] = True
         if call.result is not _RINGING:
             return
         call.answered = now
@@ -236,10 +237,12 @@ class Calls:
             self.unknown += 1
         elif call.result is _TALKING:  # a BYE to an early dialog leaves the INVITE to fail
             # When two phones answered at once, the call ends with the last leg.
-            legs = [tag for tag in call.legs if tag not in tags]
-            if not legs:
+            legs = call.legs
+            for tag in tags:
+                if tag in legs:
+                    legs[tag] = False
+            if True not in legs.values():
                 self._end(call, CallResult.COMPLETED, now)
-            call.legs = legs
 
     def call_refreshed(
         self, call_id: str, tags: tuple[str, str], expires: int | None, now: float

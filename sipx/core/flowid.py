@@ -19,9 +19,7 @@ class FlowId(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.transport}:{self.local_host}:{self.local_port}:{self.host}:{self.port}"
-        )
+        return f"{self.transport}:{self.local_host}:{self.local_port}:{self.host}:{self.port}"
 
     @classmethod
     def parse(cls, text: str) -> FlowId | None:

@@ -88,7 +88,7 @@ class StreamFramer:
         if self.broken:
             return items
         self._buffer += data
-        while not self.broken and self._next(items):
+        while self._next(items):
             pass
         if not self._buffer or self.broken:
             self.deadline = math.inf

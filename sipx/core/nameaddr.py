@@ -14,6 +14,10 @@ from sipx.core.uri import Uri, parse_uri
 
 LONGEST_LIST: Final = 64  # values of one header in one message; more is an attack
 
+# What nearly every From and To looks like; whatever else the grammar allows comes after it.
+_usual = re.compile(
+    r"""("[^"\\<>\x00-\x1f\x7f]*")? ?<([!-;=?-~]+)>(;tag=([A-Za-z0-9\-.!%*_+`'~]+))?"""
+).fullmatch
 _bracketed = re.compile(
     rf"\s*+({QUOTED}|(?:{TOKEN}(?:[ \t]+{TOKEN})*)?)\s*<([^<>\s]+)>((?:{PARAM})*)\s*", re.ASCII
 ).fullmatch
@@ -75,6 +79,12 @@ def parse_nameaddr(text: str, what: str) -> NameAddr:
     Raises:
         RemoteError: 400; neither a name-addr nor an addr-spec with parameters.
     """
+    found = _usual(text)
+    if found is not None:
+        display, uri_text, params_text, tag = found.groups()
+        value = NameAddr(display or "", uri_text, params_text or "", what)
+        value._params = {"tag": tag} if tag else {}
+        return value
     found = _bracketed(text)
     if found is not None:
         return NameAddr(found.group(1), found.group(2), found.group(3), what)

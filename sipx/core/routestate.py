@@ -71,9 +71,7 @@ def seal(key: bytes, call_id: str, tag: str, authenticated: bool, scopes: list[b
     return VERSION + text.replace("+", "-").replace("/", "_")
 
 
-def unseal(
-    key: bytes, value: str, call_id: str, from_tag: str, to_tag: str
-) -> RouteState | None:
+def unseal(key: bytes, value: str, call_id: str, from_tag: str, to_tag: str) -> RouteState | None:
     """Open the parameter's value in an in-dialog request.
 
     Returns:

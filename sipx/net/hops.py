@@ -28,7 +28,9 @@ MOST_LOOKUPS: Final = 100  # at one time
 
 Done = Callable[[Any], None]
 
-_address = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)").fullmatch
+_address = re.compile(
+    r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+).fullmatch
 
 
 @lru_cache(4096)
@@ -47,9 +49,7 @@ class Unreachable(RemoteError):
 class Hops:
     """Finds flows for URIs."""
 
-    def __init__(
-        self, signaling: ISignaling, reactor: Any, monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, signaling: ISignaling, reactor: Any, monotonic: Callable[[], float]) -> None:
         self._signaling = signaling
         self._reactor = reactor
         self._monotonic = monotonic
@@ -112,9 +112,7 @@ class Hops:
 
         self._resolve(host, resolved)
 
-    def _transports(
-        self, wanted: str, peer: tuple[str, int], size: int
-    ) -> list[ITransport]:
+    def _transports(self, wanted: str, peer: tuple[str, int], size: int) -> list[ITransport]:
         """Which transports to try, in order."""
         find = self._signaling.transport
         if wanted:

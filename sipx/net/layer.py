@@ -319,17 +319,16 @@ class TransactionLayer:
 
     def _send_response(self, transaction: ServerTransaction) -> None:
         flow = transaction.flow
-        if not flow.alive:
-            flow = self._other_flow(transaction, flow)
-            if flow is None:
-                return
-        self._emit(flow, transaction.wire, transaction.request)
+        if flow.alive:
+            self._emit(flow, transaction.wire, transaction.request)
+        else:
+            self._send_elsewhere(transaction, flow)
 
-    def _other_flow(self, transaction: ServerTransaction, flow: IFlow) -> IFlow | None:
-        """The connection is gone: find another one to the sent-by address (18.2.2)."""
+    def _send_elsewhere(self, transaction: ServerTransaction, flow: IFlow) -> None:
+        """The connection is gone: send over another one to the sent-by address (18.2.2)."""
         transport = self._transports.get(flow.transport)
         if transport is None or flow.transport == "local":
-            return None
+            return
         via = transaction.request.via
         wire = transaction.wire
 
@@ -341,7 +340,6 @@ class TransactionLayer:
             self.outbox.flush()
 
         transport.reach(via.params.get("received") or via.host, via.port or 5060, opened)
-        return None
 
     def _reply_flow(self, request: Request, flow: IFlow) -> IFlow:
         """Where the responses to a request go (18.2.2)."""
@@ -562,4 +560,3 @@ def _derived(request: Request, method: str) -> Request:
 
 
 _DERIVED: Final = frozenset({"from", "to", "call-id", "route", "max-forwards", "reason"})
-

@@ -170,8 +170,8 @@ class _Incoming(Factory):
     def __init__(self, tcp: TcpTransport) -> None:
         self._tcp = tcp
 
-    def buildProtocol(self, addr: IAddress) -> SipProtocol | None:
-        return self._tcp.admit(addr.host)  # type: ignore[attr-defined]
+    def buildProtocol(self, addr: IAddress | None) -> SipProtocol | None:
+        return self._tcp.admit(addr.host)  # type: ignore[union-attr]  # TCP's have one
 
 
 class _Outgoing(ClientFactory):
@@ -183,7 +183,7 @@ class _Outgoing(ClientFactory):
         self._tcp = tcp
         self._peer = peer
 
-    def buildProtocol(self, addr: IAddress) -> SipProtocol:
+    def buildProtocol(self, addr: IAddress | None) -> SipProtocol:
         return SipProtocol(self._tcp)
 
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
@@ -271,10 +271,7 @@ class TcpTransport:
 
     def admit(self, host: str) -> SipProtocol | None:
         """Take a connection in, unless there are too many."""
-        if (
-            len(self._flows) >= MOST_CONNECTIONS
-            or self._hosts.get(host, 0) >= MOST_FROM_ONE_HOST
-        ):
+        if len(self._flows) >= MOST_CONNECTIONS or self._hosts.get(host, 0) >= MOST_FROM_ONE_HOST:
             self.refused += 1
             return None
         return SipProtocol(self)
@@ -302,10 +299,10 @@ class TcpTransport:
             self._hosts.pop(name.host, None)
         self.layer.lost(protocol.flow, self.monotonic())
 
-    def failed(self, peer: tuple[str, int], error: BaseException) -> None:
+    def failed(self, peer: tuple[str, int], error: BaseException | None) -> None:
         """A connection could not be made."""
         for done in self._waiting.pop(peer, ()):
-            done(error)
+            done(error or ConnectError())
         self.turn()
 
     def turn(self) -> None:

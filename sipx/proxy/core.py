@@ -198,7 +198,9 @@ class Proxy:
         except RemoteError as error:
             incoming.reject(error.status, error.reason, now)
         except Exception:
-            _log.failure("{server} failed to answer {request!r}", server=server.name, request=request)
+            _log.failure(
+                "{server} failed to answer {request!r}", server=server.name, request=request
+            )
             incoming.reject(500, "Server Internal Error", now)
 
     # -- redirection -------------------------------------------------------------------
@@ -221,7 +223,12 @@ class Proxy:
             else:
                 targets += [
                     Target(
-                        target.uri, q, target.user, target.flow, target.path, target.ring,
+                        target.uri,
+                        q,
+                        target.user,
+                        target.flow,
+                        target.path,
+                        target.ring,
                         target.server,
                     )
                     for target in found
@@ -286,8 +293,10 @@ class _Served:
         self._signaling = signaling
 
     def canceled(self, transaction: ServerTransaction, cancel: Request, now: float) -> None:
-        """Answer the INVITE (9.2), so that no server can keep its caller; what it says later
-        is not sent.  Feature servers that ring learn of it with the user agent core.
+        """Answer the INVITE (9.2), so that no server can keep its caller.
+
+        What the server says later is not sent.  Feature servers that ring learn of it with the
+        user agent core.
         """
         response = reply(transaction.request, 487, "", transaction.to_tag)
         self._signaling.respond(transaction, response, now)

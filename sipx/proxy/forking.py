@@ -94,8 +94,8 @@ class Forwarding:
 
     def abandon(self, now: float) -> None:
         """Answer 500, because of a fault of ours, and let no phone ring on."""
-        response = reply(self._request, 500, "", self.transaction.to_tag)
-        self._proxy.signaling.respond(self.transaction, response, now)
+        self._context.answered = True
+        self._forward(Forward(500, None, None), now)
         self.canceled(self.transaction, self._request, now)
 
     def expired(self, now: float) -> None:
@@ -213,7 +213,7 @@ class Forwarding:
                 proxy.signaling.give_up(self.transaction, now)  # RFC 4320 section 4.2
                 return
             response = self._final(status, response)
-        assert response is not None  # noqa: S101  what is not final is somebody's
+        assert response is not None  # what is not final is somebody's
         if status < 300 and self._record_route is not None:
             self._record_route.correct(response)
         self._observe(response, action.branch, now)
@@ -290,6 +290,3 @@ def contact_uris(response: Response) -> list[tuple[str, float]]:
             q = 1.0
         found.append((parse_uri(value.uri_text).as_target().text, q))
     return found
-
-
-

@@ -108,9 +108,7 @@ class RecordRoute:
             return
         self._seen = None
         wider = self._state(hop)
-        response.replace_list(
-            "record-route", [value.replace(state, wider) for value in values]
-        )
+        response.replace_list("record-route", [value.replace(state, wider) for value in values])
 
     def _own(self, values: list[str]) -> tuple[str, int]:
         for place, value in enumerate(values):

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipx.core.message import Request, Response
+from tests.support.calls import Call, CallState
 from tests.support.endpoint import Endpoint
-from tests.support.phones import Call, CallState, Phone
+from tests.support.phones import Phone
 from tests.support.simnode import PORT, SimulatedNode
 from tests.support.vnet import Clock, Conditions, Network
 

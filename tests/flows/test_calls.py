@@ -5,7 +5,7 @@ from __future__ import annotations
 from sipx.core.message import Response
 from tests.flows.case import ENDED, RINGING, TALKING, FlowCase
 from tests.support.builders import request
-from tests.support.phones import BUSY, DECLINES, RINGS, End, answers
+from tests.support.calls import BUSY, DECLINES, RINGS, End, answers
 from tests.support.vnet import Datagram
 
 

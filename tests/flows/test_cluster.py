@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.flows.case import ENDED, PASSWORDS, TALKING, FlowCase
 from tests.support.builders import request
-from tests.support.phones import BUSY, Phone
+from tests.support.calls import BUSY
+from tests.support.phones import Phone
 from tests.support.simnode import SimulatedNode
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tests.flows.case import ENDED, RINGING, TALKING, FlowCase
-from tests.support.phones import BUSY, DECLINES, RINGS, End, Phone, Plan, answers
+from tests.support.calls import BUSY, DECLINES, RINGS, End, Plan, answers
+from tests.support.phones import Phone
 from tests.support.simnode import SimulatedNode
-from tests.support.vnet import Conditions
+from tests.support.vnet import Address, Conditions, Datagram
 
 
 class ForkingTests(FlowCase):
@@ -175,6 +176,27 @@ class ForkingTests(FlowCase):
         self.assertEqual(self.row["result"], "completed")
         self.assertApproximates(self.row["duration"], 18, 0.2)
 
+    def test_late_retransmission_of_the_loser(self) -> None:
+        """The 200 of the leg that lost comes once more after its BYE: the record still ends."""
+        phones = self.three()
+        phones[0].plan = phones[1].plan = answers(2.0)
+        phones[2].plan = RINGS
+        held: list[Datagram] = []
+
+        def hold(datagram: Datagram) -> bool:
+            ok = datagram.data.startswith(b"SIP/2.0 200") and b"INVITE" in datagram.data
+            if ok and datagram.destination == self.node.address and len(held) < 2:
+                held.append(datagram)
+                self.clock.after(0.2, lambda: self.network.send(*_again(datagram)))
+            return False
+
+        self.network.lose = hold
+        call = self.caller.call("201")
+        self.clock.advance(10)
+        self.assertEqual((call.extra, len(held)), (1, 2))
+        call.hang_up()
+        self.clock.advance(1)
+        self.assertEqual(self.row["result"], "completed")
 
     def test_gone_phone_does_not_hold_up(self) -> None:
         """One phone is switched off: the other is answered at once; no CANCEL is left."""
@@ -221,6 +243,10 @@ class ForkingTests(FlowCase):
         breadths = [int(phone.call_now.request.get("max-breadth") or "0") for phone in phones]
         self.assertTrue(all(breadths))
         self.assertLessEqual(sum(breadths), 30)
+
+
+def _again(datagram: Datagram) -> tuple[bytes, Address, Address]:
+    return datagram.data, datagram.source, datagram.destination
 
 
 class RingTimeTests(FlowCase):

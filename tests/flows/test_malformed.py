@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.flows.case import FlowCase
 from tests.support.builders import request
-from tests.support.phones import BUSY
+from tests.support.calls import BUSY
 
 
 class MalformedTests(FlowCase):
@@ -30,6 +30,17 @@ class MalformedTests(FlowCase):
                 self.attacker.send_stateless(ack, self.node.address)
         self.clock.advance(1)
         self.assertEqual(self.callee.endpoint.received, [])
+
+    def test_fault_of_ours(self) -> None:
+        """Where we fail ourselves: 500, a traceback for us, no state, and no call that rings."""
+        hops = self.node.proxy.hops
+        find, hops.find = hops.find, lambda uri, flow, size: 1 / 0  # type: ignore[assignment,method-assign,return-value]
+        made = request("INVITE", "sip:201@example.test", contact="<sip:a@192.0.2.66>")
+        self.assertEqual(self.status(self.attacker, made), 500)
+        hops.find = find  # type: ignore[method-assign]
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.callee.calls, [])
+        self.assertEqual(self.results(), [("failed", 500)])
 
     def test_empty_contact(self) -> None:
         """An INVITE with an empty Contact is not carried on as if it had one, or is: no crash."""

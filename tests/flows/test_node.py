@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 
 from tests.flows.case import ENDED, RINGING, TALKING, FlowCase
 from tests.support.builders import request
-from tests.support.phones import RINGS, End, answers
+from tests.support.calls import RINGS, End, answers
 
 
 class ServerTests(FlowCase):
@@ -213,7 +213,6 @@ class DiskTests(FlowCase):
         third.register()
         self.clock.advance(10)
         self.assertNotIn(200, third.registered)
-
 
     def test_calls(self) -> None:
         """Calls are made and ended with the disk full all the time; none is lost."""

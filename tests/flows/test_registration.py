@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.flows.case import TALKING, FlowCase
 from tests.support.builders import request
-from tests.support.phones import RINGS, End, Plan
+from tests.support.calls import RINGS, End, Plan
 from tests.support.vnet import Address, Datagram
 
 
@@ -121,6 +121,7 @@ class NatTests(FlowCase):
         self.one = self.phone("200", register=False)
         self.two = self.phone("201", register=False)
         for phone in (self.one, self.two):
+            phone.endpoint.known_as = ("192.168.1.5", 5060)
             phone.contact = f"<sip:{phone.user}@192.168.1.5:5060>"
             phone.register()
         self.clock.advance(1)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from sipx.core.message import Request
 from tests.flows.case import TALKING, FlowCase
 from tests.support.builders import request
-from tests.support.phones import Call
+from tests.support.calls import Call
 
 ELSEWHERE = "sip:victim@192.0.2.200"
 METHODS = ("INVITE", "BYE", "ACK", "MESSAGE", "SUBSCRIBE", "UPDATE", "INFO", "REFER", "NOTIFY")
@@ -241,7 +241,6 @@ class RelayTests(FlowCase):
         call.hang_up()
         self.assertEqual(call.heard[0], ("INVITE", 483))
         self.assertEqual(before, after)
-
 
 
 class NameTests(FlowCase):

@@ -17,7 +17,8 @@ from sipx.interfaces import (
     ITransport,
 )
 from tests.support.builders import request
-from tests.support.phones import CallState, Phone
+from tests.support.calls import CallState
+from tests.support.phones import Phone
 from tests.support.simnode import MemoryJournal, SimulatedNode
 from tests.support.vnet import UTC, Address, Clock, Conditions, Network, VirtualUdp
 

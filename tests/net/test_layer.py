@@ -332,7 +332,7 @@ class ClientTests(Case):
         self.assertEqual(self.layer.counters.orphan_responses, 1)
 
     def test_invite(self) -> None:
-        """Provisional responses stop retransmission; each is told, and 2xx as often as they come."""
+        """Provisional responses stop retransmission; each is told, and each 2xx that comes."""
         station = self.station
         station.send(request("INVITE"))
         (sent,) = station.messages()

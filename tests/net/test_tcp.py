@@ -6,16 +6,20 @@ from typing import Any
 from unittest.mock import patch
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from sipx.core.flowid import FlowId
 from sipx.core.framing import HEAD_PATIENCE
-from sipx.core.message import Message
+from sipx.core.message import Message, reply
 from sipx.core.parser import parse_datagram
 from sipx.net import tcp as module
 from sipx.net.tcp import IDLE_PATIENCE, MOST_UNSENT, SipProtocol, TcpFlow, TcpTransport
@@ -57,7 +61,7 @@ class Exchange:
 
     def connect(self, protocol: SipProtocol, peer: tuple[str, int]) -> Socket:
         socket = Socket(IPv4Address("TCP", HOST, 5060), IPv4Address("TCP", *peer))
-        protocol.makeConnection(socket)  # type: ignore[arg-type]  # declared for adapters too
+        protocol.makeConnection(socket)
         return socket
 
     def outgoing(self, place: int = -1) -> tuple[Any, ...]:
@@ -109,7 +113,7 @@ class MessageTests(Case):
         for number in range(3):
             protocol.dataReceived(request("CANCEL", f"z9hG4bK{number}", transport="TCP"))
             message, flow = self.station.user.requests[-1]
-            layer.reply(message, flow, module.reply(message, 481))
+            layer.reply(message, flow, reply(message, 481))
             self.tcp.turn()
         self.assertEqual(self.station.journal.commits, 0)
         self.exchange.turn()
@@ -343,3 +347,57 @@ class ReachTests(Case):
         self.tcp.listens("198.51.100.1", 5070)
         self.assertEqual(self.tcp.listening("198.51.100.1"), ("198.51.100.1", 5070))
         self.assertEqual(self.tcp.listening("203.0.113.1"), (HOST, 5060))
+
+
+class Reader(Protocol):
+    """A peer that reads when it is told to.
+
+    Attributes:
+        read: how many bytes it has got.
+        lost: fires when the connection is gone.
+    """
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.lost: Deferred[None] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.read += len(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost.callback(None)
+
+
+class LoopbackTests(TestCase):
+    """Real connections."""
+
+    timeout = 20
+
+    async def test_closing_after_a_pause(self) -> None:
+        """A peer that begins to read late gets everything, and is closed then."""
+        from twisted.internet import reactor as installed
+
+        reactor: Any = installed
+        station = Station()
+        tcp = TcpTransport(reactor, station.layer, lambda: station.now)
+        port = reactor.listenTCP(0, tcp.factory(), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        peer = Reader()
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
+        await connectProtocol(endpoint, peer)
+        transport: Any = peer.transport
+        transport.pauseProducing()
+        while not len(tcp):
+            await deferLater(reactor, 0)
+        (protocol,) = tcp._flows.values()
+        size = 8 * 1024 * 1024
+        protocol.send(b"x" * size)
+        self.assertTrue(protocol._paused)
+        transport.write(b"GET / HTTP/1.1\r\n\r\n")
+        while not tcp.broken:
+            await deferLater(reactor, 0)
+        transport.resumeProducing()
+        await peer.lost
+        self.assertEqual(peer.read, size)
+        while len(tcp):
+            await deferLater(reactor, 0)

@@ -89,7 +89,7 @@ class ForkTests(Case):
         self.assertTrue(verifyObject(ITransactionUser, self.house.proxy))
 
     def test_what_phones_get(self) -> None:
-        """Each phone gets the request with its own URI, our Via, one hop less, a share of breadth."""
+        """Each phone gets its own URI, our Via, one hop less, and a share of the breadth."""
         got = self.call("INVITE", "Max-Breadth: 9", "Subject: hello")
         self.assertEqual(sorted(got), PHONES)
         for peer, request in got.items():

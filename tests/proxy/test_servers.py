@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from sipx.interfaces import IRequestServer
 from sipx.proxy.servers import Servers
 
 
+@implementer(IRequestServer)
 class Server:
     """What is known of a request server."""
 

@@ -14,9 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from sipx.core.errors import RemoteError
 from sipx.core.message import Request
 from sipx.core.parser import parse_datagram
+from tests.support.calls import CallState
 from tests.support.credentials import answers_to
 from tests.support.mutate import Mutator
-from tests.support.phones import CallState, Phone
+from tests.support.phones import Phone
 from tests.support.simnode import DOMAIN, PORT, SimulatedNode
 from tests.support.vnet import Address, Clock, Network
 

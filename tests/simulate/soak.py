@@ -9,7 +9,8 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipx.core.uri import parse_uri
-from tests.support.phones import BUSY, RINGS, CallState, Phone, Plan, answers, redirects
+from tests.support.calls import BUSY, RINGS, CallState, Plan, answers, redirects
+from tests.support.phones import Phone
 from tests.support.simnode import SimulatedNode
 from tests.support.vnet import Clock, Conditions, Network
 

@@ -6,7 +6,8 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.phones import CallState, Phone, answers
+from tests.support.calls import CallState, answers
+from tests.support.phones import Phone
 from tests.support.simnode import SimulatedNode
 from tests.support.vnet import Clock, Conditions, Network
 

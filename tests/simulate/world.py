@@ -5,14 +5,27 @@ What must be true at its end, whatever the seed, is in ``World.check``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
-from tests.support.phones import BUSY, DECLINES, RINGS, Call, CallState, End, Phone, Plan, answers
-from tests.support.simnode import SimulatedNode
+from tests.support.calls import (
+    BUSY,
+    DECLINES,
+    MOST_TRIES,
+    RINGS,
+    Call,
+    CallState,
+    End,
+    Plan,
+    answers,
+)
+from tests.support.phones import Phone
+from tests.support.simnode import DOMAIN, SimulatedNode
 from tests.support.vnet import Clock, Conditions, Network
 
 USERS = ("200", "201", "202", "203", "204")
+FAR_USERS = ("301", "302")  # of another node with a domain of its own, if there is one
+FAR = "far.test"
 MOST_PHONES = 3  # of a user
 BUSY_TIME = 60.0  # seconds in which calls begin
 SETTLED = 45.0  # seconds after which what two phones think of a call is the same
@@ -35,28 +48,41 @@ class World:
         self.random = rng = Random(seed)
         self.clock = Clock()
         self.network = Network(self.clock, seed)
-        self.node = SimulatedNode(
-            self.network,
-            users={user: f"secret-{user}" for user in USERS},
-            ring_time=rng.choice((0, 0, 10)),
-            digest=rng.choice((("md5",), ("md5", "sha-256"), ("sha-256", "md5"))),
-        )
+        self.node = self._node("10.0.0.1", USERS, DOMAIN)
+        self.nodes = {DOMAIN: self.node}
+        if rng.random() < 0.3:
+            self.nodes[FAR] = self._node("10.9.0.1", FAR_USERS, FAR)
         self.phones: list[Phone] = []
         self.strangers: list[Phone] = []
         self.made: list[Call] = []
         self.summary: dict[str, int] = {}
         self._people()
 
+    def _node(self, host: str, users: Sequence[str], domain: str) -> SimulatedNode:
+        rng = self.random
+        return SimulatedNode(
+            self.network,
+            host,
+            users={user: f"secret-{user}" for user in users},
+            domain=domain,
+            ring_time=rng.choice((0, 0, 10)),
+            digest=rng.choice((("md5",), ("md5", "sha-256"), ("sha-256", "md5"))),
+        )
+
     def _people(self) -> None:
         rng = self.random
-        for number, user in enumerate(USERS):
+        for number, user in enumerate((*USERS, *FAR_USERS)):
+            domain = DOMAIN if user in USERS else FAR
+            if domain not in self.nodes:
+                continue
             for extra in range(rng.randint(1, MOST_PHONES)):
                 phone = Phone(
                     self.network,
                     user,
                     f"10.0.{number + 1}.{extra + 1}",
                     password=f"secret-{user}",
-                    proxy=self.node.address,
+                    domain=domain,
+                    proxy=self.nodes[domain].address,
                     algorithm=rng.choice(("MD5", "SHA-256")),
                 )
                 phone.remembers = rng.random() < 0.7
@@ -143,9 +169,13 @@ class World:
         for phone in self.everybody:
             phone.plan = self._plan()
         caller = rng.choice(self.everybody)
-        target = rng.choice((*USERS, *USERS, "9196", "777", "sip:stranger@elsewhere.test"))
+        users = [f"sip:{user}@{DOMAIN}" for user in USERS]
+        if FAR in self.nodes:
+            users += [f"sip:{user}@{FAR}" for user in FAR_USERS]
+        others = ["9196", "777", "sip:stranger@elsewhere.test"]
         if caller in self.strangers:
-            target = f"sip:{rng.choice(USERS)}@example.test"
+            others = []
+        target = rng.choice([*users, *users, *others])
         call = caller.call(target)
         self.made.append(call)
         if rng.random() < 0.25:
@@ -231,17 +261,24 @@ class World:
             left = {name: number for name, number in phone.residue().items() if number}
             if left:
                 raise self.wrong(f"{phone.user} has {left} left")
-        left = {name: number for name, number in self.node.residue().items() if number}
-        if left:
-            raise self.wrong(f"the node has {left} left")
+        for domain, node in self.nodes.items():
+            left = {name: number for name, number in node.residue().items() if number}
+            if left:
+                raise self.wrong(f"the node of {domain} has {left} left")
+            open_ = [row for row in node.journal.rows if row["end"] is None]
+            if open_ or node.journal.unbound:
+                raise self.wrong(f"{domain}: {open_} have no end, {node.journal.unbound} unbound")
         if self.network.flying or self.clock.waiting:
             raise self.wrong(f"{self.network.flying} datagrams, {self.clock.waiting} timers left")
         self._check_records()
 
     def _check_records(self) -> None:
-        rows = dict(self.node.journal.calls)
+        rows = {domain: dict(node.journal.calls) for domain, node in self.nodes.items()}
         for call in self.made:
-            row = rows.pop((call.call_id, call.local_tag), None)
+            key = (call.call_id, call.local_tag)
+            found = {domain: row for domain, of in rows.items() if (row := of.pop(key, None))}
+            # A stranger's home is where it called.
+            row = found.get(call.phone.domain) or next(iter(found.values()), None)
             if row is None:
                 if call.status not in {0, 407}:
                     raise self.wrong(f"{call} with {call.status} has no record")
@@ -255,12 +292,13 @@ class World:
             if (
                 call.status >= 300
                 and (result, code) not in {("failed", call.status), ("canceled", call.status)}
-                and not (call.status == 407 and call.wanted_end)  # its answer was lost
+                # The answer was lost, and the request that was sent again challenged.
+                and not (call.status == 407 and (call.wanted_end or call._tries >= MOST_TRIES))
             ):
                 raise self.wrong(f"{call} ended with {call.status}: {row}")
             if call.end is End.CANCELED and call.status == 487 and result != "canceled":
                 raise self.wrong(f"{call} was canceled: {row}")
-        if rows:
+        if any(rows.values()):
             raise self.wrong(f"records of nothing: {rows}")
 
 

@@ -55,6 +55,7 @@ class Endpoint:
     """A user agent's address with all its transactions.
 
     Attributes:
+        known_as: its address as it knows it itself, which behind a NAT is another.
         received: methods of new requests, in order; retransmissions are none.
         stray: messages that belonged to nothing.
         deaf: nothing arrives.
@@ -64,6 +65,7 @@ class Endpoint:
         self.network = network
         self.clock = network.clock
         self.address = address
+        self.known_as = address
         self.received: list[str] = []
         self.stray: list[Any] = []
         self.deaf = False
@@ -140,6 +142,7 @@ class Endpoint:
     def _via(self, request: Request) -> str:
         host, port = self.address
         branch = f"z9hG4bK-{host.replace('.', '-')}-{port}-{self.number()}"
+        host, port = self.known_as
         request.prepend("via", f"SIP/2.0/UDP {host}:{port};rport;branch={branch}")
         return branch
 

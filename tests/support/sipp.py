@@ -13,6 +13,7 @@ from tests.support.processes import Child, spawn, until
 SCENARIOS = Path(__file__).parents[1] / "system" / "sipp"
 READY = 5.0  # seconds to open its port
 LIMIT = 20  # seconds that a scenario may take
+OPEN = 100  # registrations going on at once; a slow server gets them at its own speed
 SHOWN = 6_000  # characters of the message log that a failing test shows
 
 
@@ -136,7 +137,7 @@ class Sipp:
         Args:
             passwords: by user name.
             contact_port: port of the contact that all get.
-            rate: registrations begun a second.
+            rate: registrations begun a second, at most.
         """
         rows = self._folder / f"{next(self._numbers):02}-users.csv"
         # SIPp takes no nested fields, so the file has the keyword whole.
@@ -148,11 +149,12 @@ class Sipp:
             )
         )
         count = len(passwords)
-        limit = LIMIT + round(count / rate)
+        limit = LIMIT + round(3 * count / rate)  # SIPp is kept waiting by a slow server
         run = self.spawn(
             "register.xml",
             free_ports(),
-            *("-m", str(count), "-r", str(rate), "-inf", rows, "-buff_size", "1048576"),
+            *("-m", str(count), "-r", str(rate), "-l", str(OPEN), "-inf", rows),
+            *("-buff_size", "1048576"),
             *("-timeout", str(limit), "-timeout_error", "-key", "contact_port", str(contact_port)),
             log_messages=count < 100,
         )

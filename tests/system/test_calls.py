@@ -72,7 +72,7 @@ class ManyRegistrationsTests(SippTestCase):
     users = ()
 
     async def test_ten_thousand(self) -> None:
-        """Ten thousand imported users register at 1000 a second, and all are registered."""
+        """Ten thousand imported users register at up to 1000 a second, and all are registered."""
         passwords = {str(number): password(str(number)) for number in range(10_000, 10_000 + MANY)}
         await self.node.import_users(passwords, timeout=30)
         await self.sipp.register(passwords, self.phone("10000").port, rate=RATE)

@@ -54,9 +54,7 @@ class Authenticate:
             passage.claims = sender.is_sip and self._identity.is_ours(sender.host, sender.port)
             if method == "REGISTER":
                 return self._prove(passage, "authorization", required=True)
-            rejection = self._prove(
-                passage, "proxy-authorization", required=passage.claims
-            )
+            rejection = self._prove(passage, "proxy-authorization", required=passage.claims)
         except RemoteError as error:
             return Rejection(error.status, error.reason)
         if rejection is None and passage.claims and not passage.in_dialog:
@@ -99,8 +97,7 @@ def in_scope(passage: Passage) -> bool:
     state = passage.state
     if state is None:
         return False
+    uri = passage.uri
     if passage.routed:
         uri = passage.request.addresses("route", "Route")[0].uri
-    else:
-        uri = passage.uri
     return state.covers(uri.param("maddr") or uri.host, uri.port)

@@ -139,9 +139,7 @@ class Destination:
                 Target(uri.as_target(), user=binding.user, flow=binding.flow, path=binding.path),
             )
             if passage.in_dialog:  # the route set has led it here already
-                passage.targets = (
-                    Target(uri.as_target(), user=binding.user, flow=binding.flow),
-                )
+                passage.targets = (Target(uri.as_target(), user=binding.user, flow=binding.flow),)
         return None
 
     def _along_route(self, passage: Passage) -> Rejection | None:

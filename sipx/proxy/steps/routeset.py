@@ -89,6 +89,4 @@ class RouteSet:
 
     def _open(self, passage: Passage, value: str) -> None:
         request = passage.request
-        passage.state = unseal(
-            self._key, value, request.call_id, request.from_.tag, request.to.tag
-        )
+        passage.state = unseal(self._key, value, request.call_id, request.from_.tag, request.to.tag)

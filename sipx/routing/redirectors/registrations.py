@@ -27,8 +27,6 @@ class Registrations:
         if not bindings:
             lookup.note(self.name, f"{lookup.user} is not registered")
         return [
-            Target(
-                parse_uri(binding.contact), binding.q, lookup.user, binding.flow, binding.path
-            )
+            Target(parse_uri(binding.contact), binding.q, lookup.user, binding.flow, binding.path)
             for binding in bindings
         ]

@@ -1,0 +1,82 @@
+"""Tests of sipx.net.component: sockets are bound, listened on and closed."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+from unittest.mock import patch
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from sipx.interfaces import ITransport, IWireTrace
+from sipx.net.component import signaling, tcp, udp
+from sipx.net.interfaces import ISignaling
+from sipx.node.errors import StartError
+from sipx.node.identity import make_identity
+from tests.proxy.house import House
+
+LISTEN = ["127.0.0.1", "127.0.0.2"]
+
+
+class ComponentTests(SynchronousTestCase):
+    """The transports of a node."""
+
+    def setUp(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.reactor: Any = MemoryReactorClock()
+        self.context = House().context
+        self.context._provided.clear()
+        self.context.reactor = self.reactor
+        self.context.identity = make_identity("realm", "x", LISTEN, self.port)
+
+    def test_signaling(self) -> None:
+        """The layer, its trace and the local transport, with gauges."""
+        signaling(self.context)
+        layer = self.context.get(ISignaling)
+        self.assertEqual([transport.name for transport in layer.transports()], ["local"])
+        self.assertEqual(self.context.get(IWireTrace).calls(1), [])
+        gauges = self.context.health.report()["gauges"]
+        self.assertEqual(gauges["transactions"]["value"], 0)
+        self.assertTrue(gauges["transactions"]["limit"])
+        self.assertTrue(all(gauge["value"] is not None for gauge in gauges.values()))
+
+    def test_udp(self) -> None:
+        """A socket for each address, read while the node runs."""
+        signaling(self.context)
+        service = udp(self.context)
+        (transport,) = self.context.every(ITransport)
+        self.assertEqual(transport.addresses(), [(host, self.port) for host in LISTEN])
+        self.assertEqual(len(self.reactor.getReaders()), 0)
+        service.startService()
+        self.assertEqual(len(self.reactor.getReaders()), 2)
+        with self.assertRaises(StartError) as caught:
+            udp(self.context)
+        self.assertIn("is in use by another program", str(caught.exception))
+        service.stopService()
+        self.assertEqual(len(self.reactor.getReaders()), 0)
+
+    def test_tcp(self) -> None:
+        """Each address is listened on while the node runs."""
+        signaling(self.context)
+        service = tcp(self.context)
+        (transport,) = self.context.every(ITransport)
+        service.startService()
+        self.assertEqual([entry[3] for entry in self.reactor.tcpServers], LISTEN)
+        self.assertEqual([host for host, _ in transport.addresses()], LISTEN)
+        service.stopService()
+
+    def test_tcp_port_in_use(self) -> None:
+        """An address that cannot be had is one sentence."""
+        signaling(self.context)
+        service = tcp(self.context)
+
+        def refuse(port: int, factory: Any, backlog: int, host: str) -> None:
+            raise CannotListenError(host, port, OSError(98, "Address already in use"))
+
+        with patch.object(self.reactor, "listenTCP", refuse):
+            error = self.assertRaises(StartError, service.startService)
+        self.assertIn(f"TCP port {self.port} on 127.0.0.1 is in use", str(error))
