@@ -13,10 +13,10 @@ TRIAL = $(BIN)/trial --jobs=$(JOBS)
 
 # Longer trials, too long for every day. A module that is not named test_*.py is not
 # found by `make test`.
-STORM := tests.storm
-SOAK := tests.soak
-FUZZ := tests.fuzz
-SIMULATE := tests.simulate
+STORM := tests.simulate.storm
+SOAK := tests.simulate.soak
+FUZZ := tests.simulate.fuzz
+SIMULATE := tests.simulate.simulate
 
 .DEFAULT_GOAL := help
 .PHONY: help

@@ -46,7 +46,11 @@ def configuration(context: INodeContext) -> IService:
             " give them new ones with `sipx user passwd`",
         )
     else:
-        context.health.set("configuration", True, f"version {current.version} at start")
+        def tell() -> None:
+            context.health.set("configuration", True, f"version {current.version}")
+
+        tell()
+        current.changed(tell)
     hint = ""
     if not context.options.get("quickstart") and not database.read_now(users.count):
         hint = (

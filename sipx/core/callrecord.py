@@ -32,7 +32,7 @@ class CallRecord:
         connect: utc seconds of the first 2xx, None before.
         end: utc seconds of BYE or of the final failure, None before.
         result: how it stands.
-        failure_code: SIP status of a failed call, 0 otherwise.
+        failure_code: SIP status of a failed or canceled call, 0 otherwise.
         failure_reason: its reason phrase.
         duration: seconds talked, measured on the monotonic clock; None before the end.
         version: of the configuration that routed it.

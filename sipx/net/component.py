@@ -22,6 +22,7 @@ from sipx.node.errors import StartError
 if TYPE_CHECKING:
     from sipx.interfaces import INodeContext
 
+ROUTE_LIFE = 10.0  # seconds for which the kernel's choice of a source address is believed
 TICK = 0.1  # seconds; the resolution of the timer wheel
 
 
@@ -58,6 +59,7 @@ class _UdpService(Service):
         transport = UdpTransport(self._ports)
         self._layer.add_transport(transport)
         context.provide(ITransport, transport)
+        context.repeat(ROUTE_LIFE, transport.forget_routes)
         context.health.gauge("udp_unsent", lambda: sum(port.unsent for port in self._ports))
 
     def startService(self) -> None:

@@ -24,6 +24,7 @@ LARGE_REQUEST: Final = 1300  # bytes; above it TCP is tried first (18.1.1, MTU u
 TCP_REFUSED_MEMORY: Final = 300.0  # seconds for which a peer without TCP is not asked again
 MOST_REMEMBERED: Final = 4096  # peers without TCP, and host names
 NAME_LIFE: Final = 60.0  # seconds for which a host's address is believed
+UNKNOWN_NAME_LIFE: Final = 5.0  # seconds for which a name that was not found is not asked again
 MOST_LOOKUPS: Final = 100  # at one time
 
 Done = Callable[[Any], None]
@@ -54,8 +55,8 @@ class Hops:
         self._reactor = reactor
         self._monotonic = monotonic
         self._without_tcp: dict[tuple[str, int], float] = {}
-        self._names: dict[str, tuple[str, float]] = {}
-        self._lookups = 0
+        self._names: dict[str, tuple[str | Exception, float]] = {}
+        self._lookups: dict[str, list[Callable[[str | Exception], None]]] = {}
 
     def find(self, uri: Uri, flow_id: FlowId | None, size: int) -> IFlow | None:
         """Find a flow at once; None when it takes ``reach``.
@@ -156,27 +157,36 @@ class Hops:
         if host.lower() == "localhost":
             done("127.0.0.1")
             return
-        known = self._names.get(host)
-        if known is not None and known[1] > self._monotonic():
-            done(known[0])
-            return
         if host.startswith("["):
             done(Unreachable("No IPv6 transport here"))
             return
-        if self._lookups >= MOST_LOOKUPS:
+        name = host.lower()
+        known = self._names.get(name)
+        if known is not None and known[1] > self._monotonic():
+            done(known[0])
+            return
+        waiting = self._lookups.get(name)
+        if waiting is not None:
+            waiting.append(done)
+            return
+        if len(self._lookups) >= MOST_LOOKUPS:
             done(Unreachable("Too many host names are being looked up"))
             return
-        self._lookups += 1
+        self._lookups[name] = [done]
 
         def found(address: str) -> None:
-            self._lookups -= 1
-            if len(self._names) >= MOST_REMEMBERED:
-                self._names.clear()
-            self._names[host] = (address, self._monotonic() + NAME_LIFE)
+            self._resolved(name, address, NAME_LIFE)
+
+        def failed(_failure: Failure) -> None:
+            error = Unreachable(f"The host name {name[:64]} cannot be resolved")
+            self._resolved(name, error, UNKNOWN_NAME_LIFE)
+
+        self._reactor.resolve(name, (1, 3)).addCallbacks(found, failed)
+
+    def _resolved(self, name: str, address: str | Exception, life: float) -> None:
+        """Remember what became of a name, and tell all who wait for it."""
+        if len(self._names) >= MOST_REMEMBERED:
+            self._names.clear()
+        self._names[name] = (address, self._monotonic() + life)
+        for done in self._lookups.pop(name, ()):
             done(address)
-
-        def failed(failure: Failure) -> None:
-            self._lookups -= 1
-            done(Unreachable(f"The host name {host[:64]} cannot be resolved"))
-
-        self._reactor.resolve(host, (1, 3)).addCallbacks(found, failed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sipx.core.message import Request, Response
     from sipx.interfaces import IFlow, ITransport
@@ -86,6 +86,9 @@ class ISignaling(Interface):
 
     def cancel(transaction: ClientTransaction, now: float) -> None:
         """Send CANCEL for an INVITE that got a provisional response (9.1)."""
+
+    def unanswered() -> Sequence[ServerTransaction]:
+        """All server transactions that await their final response."""
 
     def drained(call: Callable[[], None]) -> None:
         """Call back, once, when no server transaction awaits its final response any more."""

@@ -101,6 +101,7 @@ class TransactionLayer:
         self._transports: dict[str, ITransport] = {}
         self._servers: dict[str, ServerTransaction] = {}
         self._clients: dict[str, ClientTransaction] = {}
+        self._on_connection: dict[IFlow, dict[str, ClientTransaction]] = {}
         self._wheel: Wheel[Any] = Wheel()
         self._unanswered = 0  # server transactions without a final response
         self._drained: list[Callable[[], None]] = []
@@ -140,6 +141,14 @@ class TransactionLayer:
             self._drained.append(call)
         else:
             call()
+
+    def unanswered(self) -> Sequence[ServerTransaction]:
+        """All server transactions that await their final response."""
+        return [
+            transaction
+            for transaction in self._servers.values()
+            if transaction.state < State.ACCEPTED
+        ]
 
     def tick(self, now: float) -> None:
         """Fire the timers that are due, and send what they made."""
@@ -427,6 +436,8 @@ class TransactionLayer:
         transaction.note = note
         transaction.wire = self._wire(request, flow)
         self._clients[transaction.key] = transaction
+        if flow.reliable:
+            self._on_connection.setdefault(flow, {})[transaction.key] = transaction
         transaction.feed(Input.START, now)
         self._wheel.put(transaction, transaction.deadline)
         self._emit(flow, transaction.wire, request)
@@ -452,8 +463,7 @@ class TransactionLayer:
 
         Server transactions find another way when they have something to send.
         """
-        waiting = [client for client in self._clients.values() if client.flow is flow]
-        for client in waiting:
+        for client in list(self._on_connection.get(flow, {}).values()):
             self._perform_client(client, client.feed(Input.TRANSPORT_ERROR, now), now)
         self.outbox.flush()
 
@@ -485,6 +495,12 @@ class TransactionLayer:
 
     def _forget_client(self, transaction: ClientTransaction) -> None:
         self._clients.pop(transaction.key, None)
+        if transaction.flow.reliable:
+            others = self._on_connection.get(transaction.flow)
+            if others is not None:
+                others.pop(transaction.key, None)
+                if not others:
+                    del self._on_connection[transaction.flow]
 
     # -- both ------------------------------------------------------------------------
 

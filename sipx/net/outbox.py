@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import Logger
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sipx.interfaces import IFlow, IJournal
+
+_log = Logger()
 
 
 def _ignore(_messages: list[Any]) -> None:
@@ -53,19 +57,23 @@ class Outbox:
                 if not waiting:
                     return
                 self._waiting = []
-                if written:
-                    self._was_failing = False
-                    for flow, message in waiting:
-                        flow.send(message)
-                elif not self._was_failing:
+                if not written and not self._was_failing:
                     # The turn in which the disk failed: peers send again what they asked.
                     self._was_failing = True
                     self.withheld += len(waiting)
                     self.on_withheld([message for _, message in waiting])
                 else:
-                    for flow, message in waiting:
-                        flow.send(message)
+                    self._was_failing = not written
+                    _send(waiting)
                 if not self._waiting:
                     return
         finally:
             self._flushing = False
+
+
+def _send(waiting: list[tuple[IFlow, Any]]) -> None:
+    for flow, message in waiting:
+        try:
+            flow.send(message)
+        except Exception:  # one flow's fault keeps nobody else from being answered
+            _log.failure("A message could not be sent over {flow!r}", flow=flow)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LARGEST_DATAGRAM: Final = 65535
 BURST: Final = 64  # datagrams read from one socket before the others get their turn
 RECEIVE_BUFFER: Final = 4 * 1024 * 1024  # a registration storm fits; the kernel may cap it
+MOST_ROUTES: Final = 4096  # hosts whose socket is remembered
 MOST_FLOWS: Final = 65536  # remembered per socket; they are made again when needed
 
 
@@ -158,6 +159,7 @@ class UdpTransport:
     def __init__(self, ports: Sequence[UdpPort]) -> None:
         self._ports = {port.address: port for port in ports}
         self._first = ports[0]
+        self._routes: dict[str, UdpPort] = {}
 
     def addresses(self) -> Sequence[tuple[str, int]]:
         """Where it listens."""
@@ -176,11 +178,21 @@ class UdpTransport:
         """The socket that a datagram to an address leaves from."""
         if len(self._ports) == 1:
             return self._first
-        source = source_address(host)
-        for address, port in self._ports.items():
-            if address[0] == source:
-                return port
-        return self._first
+        found = self._routes.get(host)
+        if found is None:
+            source = source_address(host)
+            found = next(
+                (port for address, port in self._ports.items() if address[0] == source),
+                self._first,
+            )
+            if len(self._routes) >= MOST_ROUTES:
+                self._routes.clear()
+            self._routes[host] = found
+        return found
+
+    def forget_routes(self, now: float) -> None:
+        """Ask the kernel again: the network may have changed; to be called now and then."""
+        self._routes.clear()
 
 
 classImplements(UdpTransport, ITransport)

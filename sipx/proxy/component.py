@@ -93,12 +93,15 @@ class _ProxyService(Service):
     def __init__(self, context: INodeContext) -> None:
         self._context = context
         self._signaling: Any = context.get(ISignaling)
-        proxy, self._chain = make_proxy(context)
-        self._signaling.user = proxy
-        context.repeat(TICK, proxy.tick)
+        self._proxy, self._chain = make_proxy(context)
+        self._signaling.user = self._proxy
+        context.repeat(TICK, self._proxy.tick)
 
     def stopService(self) -> Deferred[None]:
-        """Refuse new calls with 503 and wait for open transactions, at most DRAIN_PATIENCE."""
+        """Refuse new calls with 503 and wait for open transactions, at most DRAIN_PATIENCE.
+
+        Who still waits then gets 503 too, and no phone is left ringing.
+        """
         super().stopService()
         self._chain.admission.draining = True
         done: Deferred[None] = Deferred()
@@ -109,7 +112,8 @@ class _ProxyService(Service):
                 done.callback(None)
 
         def look(now: float) -> None:
-            if now >= until:
+            if now >= until and not done.called:
+                self._proxy.end_open_calls(now)
                 finish()
 
         self._context.repeat(TICK, look)

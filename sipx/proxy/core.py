@@ -79,6 +79,13 @@ class Proxy:
             forwarding.expired(now)
         self.signaling.outbox.flush()
 
+    def end_open_calls(self, now: float) -> None:
+        """Answer what still waits for an answer with 503: the node stops."""
+        for transaction in self.signaling.unanswered():
+            if isinstance(transaction.user, Forwarding):
+                transaction.user.abandon(503, "The Server Is Stopping", now)
+        self.signaling.outbox.flush()
+
     # -- ITransactionUser --------------------------------------------------------------
 
     def request(self, request: Request, flow: IFlow, now: float) -> None:
@@ -119,10 +126,14 @@ class Proxy:
                 forwarding.start(now)
             except Exception:
                 _log.failure("A request could not be forwarded: {request!r}", request=request)
-                forwarding.abandon(now)
+                forwarding.abandon(500, "Server Internal Error", now)
 
     def _reject(self, passage: Passage, rejection: Rejection) -> None:
-        """Answer without a transaction; an ACK is answered by nothing."""
+        """Answer: strangers without a transaction, an ACK by nothing.
+
+        Credentials are good for one request, so one of our users gets the same answer again
+        when it was lost on the way.
+        """
         request = passage.request
         if not rejection.status or request.method == "ACK":
             return
@@ -133,7 +144,13 @@ class Proxy:
             response.add(name, value)
         if self.observer is not None and request.method == "INVITE":
             self._observe_rejection(passage, rejection, self.observer)
-        self.signaling.reply(request, passage.flow, response)
+        if passage.user and request.transaction_key and not self.signaling.full:
+            transaction = self.signaling.accept(
+                request, passage.flow, self._served, passage.now
+            )
+            self.signaling.respond(transaction, response, passage.now)
+        else:
+            self.signaling.reply(request, passage.flow, response)
 
     def _remember_refusal(self, request: Request) -> None:
         """Note an INVITE inside a dialog that was refused: its ACK ends here.

@@ -6,7 +6,8 @@ observer.  It is the user of one server transaction and of a client transaction 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, Final
 
 from zope.interface import classImplements
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from sipx.net.layer import ClientTransaction, ServerTransaction
     from sipx.proxy.core import Proxy
     from sipx.proxy.passage import Passage
+
+LONGEST_WAIT: Final = 8.0  # seconds for which a forwarding hangs in the wheel unseen
 
 _REASONS = {408: "Request Timeout", 480: "Temporarily Unavailable", 487: "Request Terminated"}
 
@@ -92,15 +95,19 @@ class Forwarding:
         self._context.add(self._passage.targets)
         self._perform(self._context.start(now), now)
 
-    def abandon(self, now: float) -> None:
-        """Answer 500, because of a fault of ours, and let no phone ring on."""
-        self._context.answered = True
-        self._forward(Forward(500, None, None), now)
+    def abandon(self, status: int, reason: str, now: float) -> None:
+        """Answer with a status of our own, and let no phone ring on."""
+        if not self._context.answered:
+            self._context.answered = True
+            tag = self.transaction.to_tag
+            response = reply(self._request, status, reason, tag)
+            self._observe(response, None, now)
+            self._proxy.signaling.respond(self.transaction, response, now)
         self.canceled(self.transaction, self._request, now)
 
     def expired(self, now: float) -> None:
-        """A deadline of the context has come."""
-        self._perform(self._context.expired(now), now)
+        """A deadline of the context has come, or it is time to look again."""
+        self._perform(self._context.expired(now) if self._context.deadline <= now else [], now)
 
     # -- IServerUser -------------------------------------------------------------------
 
@@ -142,6 +149,9 @@ class Forwarding:
             elif type(action) is Recurse:
                 self._recurse(action, now)
         deadline = self._context.deadline
+        if deadline != math.inf:
+            # The wheel keeps what it was given until then: looked at often, it keeps little.
+            deadline = min(deadline, now + LONGEST_WAIT)
         if deadline != self.deadline:
             self.deadline = deadline
             self._proxy.wheel.put(self, deadline)

@@ -18,7 +18,7 @@ from config.web.api.users import IMPORT_LIMIT, Users
 from config.web.component import api
 from config.web.routes import Access, Api
 from sipx.core.callrecord import CallRecord, CallResult
-from sipx.interfaces import IActiveCalls, IJournalSink, ILocation, IWireTrace
+from sipx.interfaces import IActiveCalls, IApiAddress, IJournalSink, ILocation, IWireTrace
 from sipx.node.errors import StartError
 from tests.config.apicase import ApiTestCase, Reply
 from tests.config.parts import PASSWORD, binding, edit
@@ -80,6 +80,7 @@ class DoorTests(ApiTestCase):
         file = self.state / "api.json"
         self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o600)
         self.assertEqual(json.loads(file.read_text())["url"], self.url)
+        self.assertEqual(self.context.get(IApiAddress).url, self.url)
         await self.service.stopService()
         self.assertFalse(file.exists())
 
@@ -451,6 +452,13 @@ class TelephonyTests(ApiTestCase):
             self.assertEqual(reply.status, 200, call_id)
             self.assertEqual(reply.value["call_id"], call_id)
             self.assertEqual(reply.value["messages"][0]["time"], "2026-11-18T11:06:40.000000Z")
+        for call_id in ids[-2:]:  # which a client that follows RFC 3986 takes out of the path
+            for written in (call_id, call_id.replace(".", "%2E")):
+                heard = await self.raw(
+                    f"GET /api/v1/traces/{written} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                    f"Authorization: Bearer {self.token}\r\n\r\n".encode()
+                )
+                self.assertIn(b" 200 OK\r\n", heard, written)
         reply = await self.ask("GET", "traces?limit=2")
         self.assertEqual([one["call_id"] for one in reply.value["calls"]], ids[:2])
         self.assertEqual((await self.ask("GET", "traces/unknown")).status, 404)

@@ -311,6 +311,26 @@ class TelephonyTests(CommandTestCase):
         self.assertIn("a/b", (await self.sipx("trace")).out)
         self.assertEqual((await self.sipx("trace", "x")).status, 1)
 
+    async def test_odd_call_ids(self) -> None:
+        """A call is found by whatever Call-ID its phone chose, and as the list writes it."""
+        message = {
+            "time": UTC,
+            "source": "127.0.0.1:5062",
+            "destination": "127.0.0.1:5060",
+            "transport": "udp",
+            "summary": "BYE sip:201@x SIP/2.0",
+            "text": "BYE sip:201@x SIP/2.0\r\n\r\n",
+        }
+        ids = [".", "..", "a/..", "./a", "//", "a/b/", "%", "%2F", "a%zz", "?", "a?b#c", "é", "日本"]
+        ids += ["a|b", "<a>", "-x", "\udcff@phone", "a\x1bb"]
+        self.context.provide(IWireTrace, FakeTrace({call_id: [message] for call_id in ids}))
+        for call_id in ids:
+            done = await self.sipx("trace", "--", call_id)
+            self.assertIn("BYE sip:201@x", done.out, (call_id, done.err))
+        for one in await self.ask("trace"):
+            done = await self.sipx("trace", "--", one["call_id"])
+            self.assertIn("BYE sip:201@x", done.out, (one, done.err))
+
     async def test_health(self) -> None:
         """A node that is not well is status 1."""
         done = await self.sipx("health")
@@ -391,6 +411,65 @@ class NobodyTests(TestCase):
         for words in ((), ("dance",), ("user",), ("user", "add"), ("calls", "--x"), ("-o", "xml")):
             self.assertIn("--help", self.sipx(*words))
 
+    def test_abbreviations(self) -> None:
+        """An option is said in full."""
+        for words, full in (
+            (("--stat", "x", "calls"), "--stat; did you mean --state?"),
+            (("calls", "--sta=x"), "--sta; did you mean --state?"),
+            (("cdr", "--lim", "1"), "--lim; did you mean --limit?"),
+            (("user", "change", "200", "--no"), "--no; did you mean --no-alias?"),
+        ):
+            self.assertIn(full, self.sipx(*words))
+
+    def test_no_password(self) -> None:
+        """Who ends the input where a password is asked for gets one sentence."""
+        self.leave(1)
+        for error in (EOFError, KeyboardInterrupt):
+            words = ["--state", str(self.state), "user", "passwd", "200", "--password", "-"]
+            out, err = io.StringIO(), io.StringIO()
+            stdin = mock.patch("sys.stdin", Terminal())
+            asked = mock.patch("getpass.getpass", side_effect=error)
+            with redirect_stdout(out), redirect_stderr(err), stdin, asked:
+                status = main(words)
+            self.assertEqual(status, 1 if error is EOFError else 130)
+            self.assertRegex(err.getvalue(), r"\Asipx: [^\n]+\n\Z")
+
+    async def test_interrupted(self) -> None:
+        """Ctrl-C while the node is asked is one line and status 130."""
+        with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+            self.leave(silent.getsockname()[1])
+            environment = {**os.environ, "PYTHONPATH": str(ROOT), "SIPX_STATE": str(self.state)}
+            script = (
+                "import _thread, threading, sys, config.cli\n"
+                "from http.client import HTTPConnection\n"
+                "HTTPConnection.getresponse = lambda self: _thread.interrupt_main()"
+                " or threading.Event().wait(20)\n"
+                "sys.exit(config.cli.main(['calls']))"
+            )
+            out, err, status = await utils.getProcessOutputAndValue(
+                sys.executable, ["-c", script], environment
+            )
+        self.assertEqual((out, err, status), (b"", b"sipx: interrupted\n", 130))
+
+    async def test_nobody_reads(self) -> None:
+        """Much output that nobody reads, and none that can be written, bring no traceback."""
+        record = {"start": None, "failure_code": 0, "result": "x" * 1000}
+        members = ("caller", "dialed", "callee", "duration", "call_id", "failure_reason")
+        answer = {"records": [{**dict.fromkeys(members, ""), **record}] * 1000, "next": None}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "SIPX_STATE": str(self.state)}
+        sipx = f"{sys.executable} -m config.cli"
+        with self.served(200, json.dumps(answer).encode()):
+            for command, said in (
+                (f"{sipx} cdr --limit 1000 | head -1", b""),
+                (f"{sipx} cdr --limit 1000 -o json | head -1", b""),
+                (f"{sipx} --help | true", b""),
+                (f"{sipx} cdr > /dev/full", b"sipx: No space left on device.\n"),
+            ):
+                _, err, _ = await utils.getProcessOutputAndValue(
+                    "/bin/sh", ["-c", command], environment
+                )
+                self.assertEqual(err, said, command)
+
     def test_help(self) -> None:
         """Help names all commands."""
         out = io.StringIO()
@@ -460,6 +539,26 @@ class LadderTests(SynchronousTestCase):
         self.assertRegex(lines[2], r"^\d\d:\d\d:00\.123 ")
 
 
+    def test_width(self) -> None:
+        """Long summaries are cut so that the drawing fits; addresses and arrows are whole."""
+        contact = "sip:201@192.168.100.101:50600;transport=tcp;ob;reg-id=1"
+        ends = ("192.168.100.100:5060", "192.168.100.101:50600", "10.0.0.1:5060")
+        messages = [
+            self.message(ends[0], ends[1], f"INVITE {contact} SIP/2.0"),
+            self.message(ends[1], ends[2], f"INVITE {contact} SIP/2.0"),
+            self.message(ends[2], ends[2], f"INVITE {contact} SIP/2.0"),
+            self.message(ends[0], ends[2], f"ACK {contact} SIP/2.0"),
+        ]
+        for columns in (90, 120, 400):
+            lines = list(ladder(messages, columns))
+            self.assertLessEqual(max(map(len, lines)), columns)
+            self.assertEqual(lines[0].split(), list(ends))
+            self.assertEqual(sum(line.count(">") for line in lines), 3)
+            cut = [line for line in lines if "INVITE sip:201@" in line and "…" in line]
+            self.assertEqual(len(cut), 0 if columns == 400 else 3, lines)
+        self.assertIn(contact, "\n".join(ladder(messages, 400)))
+
+
 class OutputTests(SynchronousTestCase):
     """What a terminal gets."""
 
@@ -470,9 +569,9 @@ class OutputTests(SynchronousTestCase):
 
     def test_cells(self) -> None:
         """Values are written as people read them."""
-        values = [None, True, False, 1.0, 0.25, ["a", 1], "x\x00", 600]
+        values = [None, True, False, 1.0, 0.25, ["a", 1], "x\x00", 600, 0.0079, 0.1]
         self.assertEqual(
             [cell_text(value) for value in values],
-            ["", "yes", "no", "1", "0.2", "a 1", "x\ufffd", "600"],
+            ["", "yes", "no", "1", "0.25", "a 1", "x\ufffd", "600", "0.008", "0.1"],
         )
         self.assertEqual((width("日本"), pad("日", 4)), (4, "日  "))

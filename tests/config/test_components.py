@@ -8,6 +8,7 @@ import stat
 import sys
 from typing import Any
 
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from config.component import configuration
@@ -15,6 +16,7 @@ from config.quickstart.component import USERS, Quickstart, quickstart
 from config.storage import bindings
 from sipx.interfaces import (
     IActiveCalls,
+    IApiAddress,
     IBindingStore,
     ICallRecordStore,
     IJournal,
@@ -23,7 +25,9 @@ from sipx.interfaces import (
     INodeContext,
     IWireTrace,
 )
+from sipx.node.discovery import discover
 from sipx.node.errors import StartError
+from sipx.node.ordering import ordered
 from tests.config.parts import ConfigurationTestCase, edit
 from tests.contract.stores import UTC, bind
 from tests.support.fakes import FakeCalls, FakeLocation, FakeTrace
@@ -34,6 +38,20 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+class Broken(Terminal):
+    """A terminal that is gone when somebody writes."""
+
+    def write(self, text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+
+@implementer(IApiAddress)
+class Address:
+    """An API that listens."""
+
+    url = "http://127.0.0.1:8081/api/v1/"
 
 
 class StorageTests(ConfigurationTestCase):
@@ -112,19 +130,20 @@ class QuickstartTests(ConfigurationTestCase):
 
     def begin(self, out: io.StringIO) -> str:
         """Start the component; gives what it prints."""
+        self.context.provide(IApiAddress, Address())
         service: Any = Quickstart(self.context, out)
         service.startService()
         return out.getvalue()
 
     def test_terminal(self) -> None:
-        """On a terminal the passwords are shown, once, and are in no file."""
+        """On a terminal the passwords are shown, once, and are in no file then."""
         said = self.begin(Terminal())
         rows = re.findall(r"^  (20\d)   ([a-hjkmnp-z2-9]{14})    pbx\.test$", said, re.MULTILINE)
         self.assertEqual([name for name, _ in rows], list(USERS))
         for name, password in rows:
             account = self.configuration.accounts.accounts[name]
             self.assertEqual(self.context.keys.unseal(account.sealed, f"password:{name}"), password)
-        self.assertIn("http://127.0.0.1:8080/api/v1/", said)
+        self.assertIn("http://127.0.0.1:8081/api/v1/", said)
         self.assertIn(str(self.state / "api-token"), said)
         self.assertFalse((self.state / "quickstart.txt").exists())
         later = self.begin(Terminal())
@@ -133,6 +152,31 @@ class QuickstartTests(ConfigurationTestCase):
             self.assertNotIn(password, later)
             self.assertNotIn(password.encode(), files)
         self.assertIn("user passwd", later)
+
+    def test_terminal_gone(self) -> None:
+        """Passwords that could not be shown stay in the file."""
+        self.begin(Broken())
+        kept = (self.state / "quickstart.txt").read_text()
+        self.assertEqual(len(re.findall(r"^  20\d   \S{14} ", kept, re.MULTILINE)), 5)
+        later = self.begin(Terminal())
+        self.assertIn(str(self.state / "quickstart.txt"), later)
+        self.assertTrue((self.state / "quickstart.txt").exists())
+
+    def test_last(self) -> None:
+        """It begins when everything listens, so that a port in use leaves nothing behind."""
+        found = discover().components
+        for without in (set(), {"api"}, {"tcp"}):
+            running = [one for one in found if one.name not in without]
+            names = [one.name for one in ordered(running, found)]
+            for name in {"api", "proxy", "tcp", "udp"} - without:
+                self.assertLess(names.index(name), names.index("quickstart"), name)
+
+    def test_no_api(self) -> None:
+        """Without an API none is named."""
+        out = Terminal()
+        service: Any = Quickstart(self.context, out)
+        service.startService()
+        self.assertNotIn("http://", out.getvalue())
 
     def test_no_terminal(self) -> None:
         """Elsewhere the passwords are in a private file, which is named then and later."""

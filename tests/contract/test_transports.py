@@ -219,5 +219,10 @@ class LocalContractTests(TransportContract, TestCase):
         station.layer.outbox.flush()
         station.respond(200)
         self.assertEqual(station.user.told, ["request MESSAGE", "response 200"])
+        traced = station.trace.messages(message.call_id)
+        self.assertEqual(  # each of them once
+            [(one["source"], one["destination"]) for one in traced],
+            [("localhost:1", "localhost:2"), ("localhost:2", "localhost:1")],
+        )
         station.advance(1)
         self.assertEqual((station.layer.transactions, station.layer.timers), (0, 0))

@@ -164,7 +164,7 @@ class StopTests(FlowCase):
         self.assertLess(ends[0] - start, 4)
 
     def test_patience(self) -> None:
-        """Who still rings after 5 s is left alone."""
+        """Who still rings after 5 s is told that the node stops, and no phone rings on."""
         self.callee.plan = RINGS
         call = self.caller.call("201")
         self.clock.advance(1)
@@ -172,7 +172,8 @@ class StopTests(FlowCase):
         ends = self.drain()
         self.clock.advance(10)
         self.assertApproximates(ends[0] - start, 5, 0.3)
-        call.cancel()
+        self.assertEqual(call.status, 503)
+        self.assertEqual([ring.state for ring in self.callee.calls], [ENDED])
 
     def test_after_a_lost_request(self) -> None:
         """A request that was never answered is no reason to wait."""

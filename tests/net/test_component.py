@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from typing import Any
 from unittest.mock import patch
@@ -33,6 +34,18 @@ class ComponentTests(SynchronousTestCase):
         self.context.reactor = self.reactor
         self.context.identity = make_identity("realm", "x", LISTEN, self.port)
 
+    @property
+    def everywhere(self) -> str:
+        """All addresses, as health names them."""
+        return ", ".join(f"{host}:{self.port}" for host in LISTEN)
+
+    def said(self, part: str) -> str:
+        """What health says of a part that is well."""
+        found = self.context.health.report()["parts"][part]
+        self.assertTrue(found["ok"])
+        text: str = found["text"]
+        return text
+
     def test_signaling(self) -> None:
         """The layer, its trace and the local transport, with gauges."""
         signaling(self.context)
@@ -53,6 +66,7 @@ class ComponentTests(SynchronousTestCase):
         self.assertEqual(len(self.reactor.getReaders()), 0)
         service.startService()
         self.assertEqual(len(self.reactor.getReaders()), 2)
+        self.assertEqual(self.said("udp"), f"listening: {self.everywhere}")
         with self.assertRaises(StartError) as caught:
             udp(self.context)
         self.assertIn("is in use by another program", str(caught.exception))
@@ -67,7 +81,24 @@ class ComponentTests(SynchronousTestCase):
         service.startService()
         self.assertEqual([entry[3] for entry in self.reactor.tcpServers], LISTEN)
         self.assertEqual([host for host, _ in transport.addresses()], LISTEN)
+        self.assertIn(f"listening: {self.everywhere}", self.said("tcp"))
+        gauges = self.context.health.report()["gauges"]
+        self.assertLess({"tcp_broken", "tcp_cut_off", "tcp_refused"}, set(gauges))
         service.stopService()
+
+    def test_open_files(self) -> None:
+        """Where fewer files may be open than there may be connections, health says how many."""
+        signaling(self.context)
+        for files, said in ((1024, "only 1024 open files"), (65536, "")):
+            service = tcp(self.context)
+            self.addCleanup(service.stopService)
+            with patch.object(resource, "getrlimit", lambda _, files=files: (files, files)):
+                service.startService()
+            ports = [entry[0] for entry in self.reactor.tcpServers][-2:]
+            everywhere = ", ".join(f"{h}:{p}" for h, p in zip(LISTEN, ports, strict=True))
+            text = self.said("tcp").removeprefix(f"listening: {everywhere}")
+            self.assertIn(said, text)
+            self.assertEqual(bool(said), bool(text), text)
 
     def test_tcp_port_in_use(self) -> None:
         """An address that cannot be had is one sentence."""

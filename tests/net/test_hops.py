@@ -12,7 +12,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from sipx.core.flowid import FlowId
 from sipx.core.uri import parse_uri
 from sipx.net import hops as module
-from sipx.net.hops import LARGE_REQUEST, MOST_LOOKUPS, NAME_LIFE, TCP_REFUSED_MEMORY, Hops
+from sipx.net.hops import (
+    LARGE_REQUEST,
+    MOST_LOOKUPS,
+    NAME_LIFE,
+    TCP_REFUSED_MEMORY,
+    UNKNOWN_NAME_LIFE,
+    Hops,
+)
 
 SMALL, LARGE = LARGE_REQUEST, LARGE_REQUEST + 1
 FLOW = FlowId("tcp", "192.0.2.1", 5060, "198.51.100.7", 40000)
@@ -203,6 +210,27 @@ class NameTests(SynchronousTestCase):
         self.world.hops.reach(parse_uri("sip:a@h.example"), None, SMALL, found.append)
         self.world.lookups[0][1].errback(DNSLookupError())
         self.assertEqual(str(found[0]), "503 The host name h.example cannot be resolved")
+
+    def test_asked_once(self) -> None:
+        """Requests to one host name wait for one lookup."""
+        found: list[Any] = []
+        for _ in range(MOST_LOOKUPS + 1):
+            self.world.hops.reach(parse_uri("sip:x@h.example"), None, SMALL, found.append)
+        self.assertEqual(len(self.world.lookups), 1)
+        self.world.lookups[0][1].callback("192.0.2.9")
+        self.assertEqual(len(found), MOST_LOOKUPS + 1)
+
+    def test_unknown_remembered(self) -> None:
+        """A name that was not found is not asked again for a while."""
+        found: list[Any] = []
+        uri = parse_uri("sip:x@h.example")
+        self.world.hops.reach(uri, None, SMALL, found.append)
+        self.world.lookups[0][1].errback(DNSLookupError())
+        self.world.hops.reach(uri, None, SMALL, found.append)
+        self.assertEqual(len(self.world.lookups), 1)
+        self.world.now += UNKNOWN_NAME_LIFE
+        self.world.hops.reach(uri, None, SMALL, found.append)
+        self.assertEqual(len(self.world.lookups), 2)
 
     def test_bounded(self) -> None:
         """So many lookups run at a time; the next request is told, not queued."""

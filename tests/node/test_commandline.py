@@ -79,6 +79,10 @@ class CommandLineTests(SynchronousTestCase):
         for words, said in (
             (["--sip-port", "0"], "--sip-port takes a whole number from 1 to 65535, not '0'."),
             (["--sip-prt", "1"], "There is no option --sip-prt; did you mean --sip-port?"),
+            (["--stat", "x"], "There is no option --stat; did you mean --state?"),
+            (["--stat=x"], "There is no option --stat; did you mean --state?"),
+            (["--paint-color", "red", "--quick"], "--quick; did you mean --quickstart?"),
+            (["--list"], "--list; did you mean --listen or --list-components?"),
             (["--zebra"], "There is no option --zebra; twistd sipx --help lists them."),
             (["--sip-port"], "Option --sip-port requires argument."),
             (["run"], "twistd sipx takes options only, not 'run'."),
@@ -92,6 +96,10 @@ class CommandLineTests(SynchronousTestCase):
         ):
             self.assertIn(said, self.refused(*words))
         self.assertIn("SIPX_DOMAIN takes a domain name", self.refused(SIPX_DOMAIN="a b"))
+
+    def test_value_like_an_option(self) -> None:
+        """A value is not taken for an option, whatever it looks like."""
+        self.assertIn("--domain takes", self.refused("--domain", "--stat"))
 
     def test_list_components(self) -> None:
         """Each with name, on or off and description; status 0."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import resource
 import socket
 import sys
 from typing import Any
@@ -175,6 +176,8 @@ class ProcessTests(NodeCase):
     def process(self, *components: IComponent, daemon: bool = False) -> NodeProcess:
         thresholds = gc.get_threshold()
         self.addCleanup(gc.set_threshold, *thresholds)
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, files)
         self.addCleanup(gc.unfreeze)
         return NodeProcess(self.make(*components), daemon)
 
@@ -200,6 +203,14 @@ class ProcessTests(NodeCase):
         process.startService()
         self.assertGreater(gc.get_freeze_count(), 1000)
         self.assertEqual(gc.get_threshold()[0], 100_000)
+
+    async def test_open_files(self) -> None:
+        """The process may have as many open files as the system lets it."""
+        process = self.process()
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard - 1, hard))
+        process.privilegedStartService()
+        self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), (hard, hard))
 
     async def test_refused(self) -> None:
         """One sentence on stderr, and an end with status 1 that twistd can clean up after."""

@@ -112,6 +112,19 @@ class MatrixTests(Case):
         ):
             self.assertEqual(self.user(method, uri), outcome, (method, uri))
 
+    def test_register_elsewhere(self) -> None:
+        """A REGISTER for a domain that is not ours is refused in words, whoever sends it."""
+        for send in (self.stranger, self.user):
+            for uri in ("sip:elsewhere.example", ELSEWHERE, f"sip:{HOST}:5099"):
+                self.assertEqual(send("REGISTER", uri), "403", uri)
+                response = self.sent[0][1]
+                self.assertEqual(response.reason, "Not A Domain Of This Server")
+        onward = "Route: <sip:203.0.113.5;lr>"
+        self.assertEqual(self.stranger("REGISTER", "sip:elsewhere.example", onward), "407")
+        self.assertEqual(
+            self.user("REGISTER", "sip:elsewhere.example", onward), "REGISTER 203.0.113.5"
+        )
+
     def test_strangers_kept_out(self) -> None:
         """Where strangers are not allowed they are asked who they are."""
         self.house = self.make(allow_anonymous=False)
@@ -147,8 +160,8 @@ class MatrixTests(Case):
             ("BYE", ELSEWHERE, self.route(), "BYE 203.0.113.5"),
             ("INVITE", ELSEWHERE, self.route(), "INVITE 203.0.113.5"),
             ("INVITE", ELSEWHERE, self.route(False), "INVITE 203.0.113.5"),
-            ("BYE", ELSEWHERE, self.route(True, away), "BYE 203.0.113.5"),
-            ("ACK", ELSEWHERE, self.route(True, away), "ACK 203.0.113.5"),
+            ("BYE", ELSEWHERE, self.route(True, away), "403"),
+            ("ACK", ELSEWHERE, self.route(True, away), ""),
             ("BYE", ELSEWHERE, self.route(False, away), "403"),
             ("ACK", ELSEWHERE, self.route(False, away), ""),
             ("INVITE", ELSEWHERE, self.route(True, away), "407"),
@@ -216,7 +229,11 @@ class MatrixTests(Case):
         self.assertEqual(self.stranger("INVITE", ABSENT), "INVITE 192.0.2.70")
         self.assertEqual(self.sent[0][1].every("route"), [edge])
         found = self.stranger(
-            "BYE", "sip:202@10.0.0.7:5060", self.route(), f"Route: {edge}", to_tag="to"
+            "BYE",
+            "sip:202@10.0.0.7:5060",
+            self.route(scopes=("192.0.2.70:5060",)),
+            f"Route: {edge}",
+            to_tag="to",
         )
         self.assertIn(found, {"BYE 192.0.2.70"})
         self.assertEqual(self.sent[0][1].every("route"), [edge])

@@ -164,10 +164,6 @@ class Destination:
                     return None
             except RemoteError as error:
                 return Rejection(error.status, error.reason)
-            # ACK and BYE cannot be asked for credentials and open nothing; a dialog that one
-            # of our users began may follow a phone that moved.
-            if state.authenticated and passage.request.method in UNCHALLENGED:
-                return None
         return self._refuse(passage)
 
     def _refuse(self, passage: Passage) -> Rejection:
