@@ -12,6 +12,7 @@ from config.commands.users import UserCommands
 from config.storage import users
 from config.storage.interfaces import IDatabase
 from sipx.interfaces import IConfiguration, INodeContext
+from sipx.node.programs import typed
 
 
 class ConfigurationService(Service):
@@ -43,9 +44,10 @@ def configuration(context: INodeContext) -> IService:
             "configuration",
             False,
             f"{current.broken} users have a password that does not open with this cluster.key:"
-            " give them new ones with `sipx user passwd`",
+            f" give them new ones with `{typed('sipx')} --state {context.state} user passwd NAME`",
         )
     else:
+
         def tell() -> None:
             context.health.set("configuration", True, f"version {current.version}")
 
@@ -55,7 +57,7 @@ def configuration(context: INodeContext) -> IService:
     if not context.options.get("quickstart") and not database.read_now(users.count):
         hint = (
             "sipx: this node has no users yet. Add one with"
-            f" `sipx --state {context.state} user add 200`,\n"
+            f" `{typed('sipx')} --state {context.state} user add 200`,\n"
             "sipx: or stop it and start with --quickstart to get five users with passwords.\n"
         )
     return ConfigurationService(hint)

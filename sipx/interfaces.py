@@ -312,6 +312,12 @@ class IActiveCalls(Interface):
         """List them, oldest first."""
 
 
+class IApiAddress(Interface):
+    """The REST API of this node; who wants it starts when it listens."""
+
+    url: str = Attribute("Where it is, with a slash at the end; known once it listens.")
+
+
 class IRequestServer(Interface):
     """A feature server: where requests for our domain end.
 

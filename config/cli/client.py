@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from config.cli.errors import CommandError
+from sipx.node.programs import typed
 
 TIMEOUT: Final = 60.0  # seconds without an octet: a database that is locked takes some
 PAGE: Final = 1000  # values in one answer
@@ -59,7 +60,7 @@ class Client:
         Raises:
             CommandError: the node cannot be reached, or refuses.
         """
-        target = self._base + "/".join(quote(part, safe="") for part in path)
+        target = self._base + "/".join(_quoted(part) for part in path)
         if given := {name: value for name, value in (query or {}).items() if value is not None}:
             target += "?" + urlencode(given)
         headers = dict(self._headers)
@@ -107,6 +108,12 @@ class Client:
                 left -= limit
 
 
+def _quoted(part: str) -> str:
+    """Write a part of a path; dots too, because alone they would be taken out of it."""
+    # Octets that are not UTF-8 as the API shows them.
+    return quote(part, safe="", errors="replace").replace(".", "%2E")
+
+
 def _read(state: Path, file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
@@ -123,7 +130,7 @@ def _read(state: Path, file: Path) -> str:
 def _not_running(state: Path) -> str:
     return (
         f"No node is running at {state.absolute()}: start one with"
-        f" `twistd -n sipx --state {state}`, or name its folder with --state."
+        f" `{typed('twistd')} -n sipx --state {state}`, or name its folder with --state."
     )
 
 
@@ -131,7 +138,7 @@ def _unreachable(state: Path, error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return _not_running(state)
     if isinstance(error, TimeoutError):
-        return f"The node at {state} does not answer; `sipx health` later says more."
+        return f"The node at {state} does not answer; `{typed('sipx')} health` later says more."
     why = str(error) or type(error).__name__
     return f"The node at {state} broke off: {why}."
 

@@ -28,25 +28,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, or 1 after one sentence on stderr.
     """
     try:
-        asked = parser().parse_args(arguments)
-        output = Output(getattr(asked, "output", "table"))
-        state = getattr(asked, "state", None) or os.environ.get("SIPX_STATE") or DEFAULT_STATE
-        status: int | None = asked.run(lambda: Client(Path(state).expanduser()), output, asked)
-        sys.stdout.flush()
+        return _run(arguments)
     except CommandError as error:
         sys.stderr.write(f"sipx: {error}\n")
         return 1
-    except BrokenPipeError:
-        # Who read us has enough; the interpreter must not try again at exit.
+    except OSError as error:
+        # The interpreter must not try again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # then who reads us has enough
+            sys.stderr.write(f"sipx: {error.strerror}.\n")
         return 1
     except KeyboardInterrupt:
+        sys.stderr.write("sipx: interrupted\n")
         return INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        asked = parser().parse_args(arguments)
+    except SystemExit:  # after --help
+        sys.stdout.flush()
+        raise
+    output = Output(getattr(asked, "output", "table"))
+    state = getattr(asked, "state", None) or os.environ.get("SIPX_STATE") or DEFAULT_STATE
+    status: int | None = asked.run(lambda: Client(Path(state).expanduser()), output, asked)
+    sys.stdout.flush()
     return status or 0
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence."""
+    """Says what is wrong in one sentence, and guesses at no abbreviation."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        given = sys.argv[1:] if args is None else list(args)
+        known = self._option_string_actions
+        for word in given:
+            name = word.partition("=")[0]
+            if word == "--":
+                break
+            full = [option for option in known if option.startswith(name)]
+            if name.startswith("--") and name not in known and full:
+                raise CommandError(f"There is no option {name}; did you mean {' or '.join(full)}?")
+        return super().parse_known_args(given, namespace)
 
     def error(self, message: str) -> NoReturn:
         raise CommandError(f"{message}; `{self.prog} --help` says what there is.")

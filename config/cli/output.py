@@ -95,7 +95,7 @@ def cell_text(value: Any) -> str:
         case False:
             return "no"
         case float():
-            return f"{value:.1f}" if value % 1 else f"{value:.0f}"
+            return f"{value:.3f}".rstrip("0").rstrip(".")
         case list():
             return " ".join(cell_text(item) for item in value)
     return safe(str(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from argparse import Namespace
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,6 +12,8 @@ from config.cli.errors import CommandError
 from config.cli.output import Output, local_time, safe
 
 Connect = Callable[[], Client]
+
+NARROWEST_TERMINAL: Final = 80  # columns; a narrower one breaks lines
 
 _REGISTRATIONS: Final = (
     ("USER", "user"),
@@ -86,7 +89,8 @@ def trace(connect: Connect, output: Output, asked: Namespace) -> None:
     else:
         from config.cli.ladder import ladder
 
-        for line in ladder(messages):
+        columns = max(NARROWEST_TERMINAL, shutil.get_terminal_size().columns)
+        for line in ladder(messages, columns):
             output.say(line)
 
 

@@ -165,7 +165,10 @@ def _password(output: Output, asked: Namespace) -> tuple[str, str | None]:
     if sys.stdin.isatty():
         from getpass import getpass
 
-        return getpass("SIP password: "), None
+        try:
+            return getpass("SIP password: "), None
+        except EOFError as error:
+            raise CommandError("No password was given; nothing was changed.") from error
     return sys.stdin.readline().rstrip("\r\n"), None
 
 

@@ -1,7 +1,8 @@
 """Makes five users at the first start with ``--quickstart``, and says how to begin.
 
-The passwords are shown once on a terminal; where there is none, they are in a file that
-only the node's user can read.
+It comes last, when everything listens, so that a start that is refused leaves no users whose
+passwords nobody saw. The passwords are written into a file that only the node's user can read,
+then the users are made; on a terminal the passwords are shown, once, and the file goes again.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from config.model.password import random_password
 from config.model.user import UserEdit
 from config.storage import nodevalues, users
 from config.storage.interfaces import IDatabase, Transaction
-from sipx.interfaces import INodeContext
+from sipx.interfaces import IApiAddress, INodeContext
 from sipx.node.errors import StartError
 from sipx.node.files import write_private
+from sipx.node.programs import typed
 
 USERS: Final = ("200", "201", "202", "203", "204")
 FILE: Final = "quickstart.txt"
@@ -57,14 +59,15 @@ class Quickstart(Service):
 
     def _begin(self, database: IDatabase) -> None:
         passwords = {name: random_password() for name in USERS}
-        on_terminal = self._on_terminal()
-        if not on_terminal:
-            # First, so that there are no users whose passwords nobody knows.
-            self._write(passwords)
+        # First, so that there are no users whose passwords nobody knows.
+        self._write(passwords)
         edits = [UserEdit(name=name, password=password) for name, password in passwords.items()]
         self._context.get(IUserCommands).add_users_now(edits, "quickstart")
         database.write_now(lambda tx: nodevalues.put(tx, _VALUE, str(self._context.utc())))
-        self._print(self._table(passwords) if on_terminal else self._without_passwords())
+        if not self._on_terminal():
+            self._print(self._without_passwords())
+        elif self._print(self._table(passwords)):
+            self._file.unlink(missing_ok=True)
 
     def _on_terminal(self) -> bool:
         try:
@@ -102,19 +105,18 @@ class Quickstart(Service):
 
     def _later(self) -> Sequence[str]:
         state = self._context.state
-        where = f"`sipx --state {state} user passwd NAME` gives a user another password"
+        where = f"`{typed('sipx')} --state {state} user passwd NAME` gives a user another password"
         if self._file.exists():
             where = f"the passwords of the first start are in {self._file}; {where}"
         return [f"Server for phones: {self._server()}; {where}", *self._api()]
 
     def _api(self) -> Sequence[str]:
         context = self._context
-        lines = [f"Users, calls and health: `sipx --state {context.state} user list`"]
-        port = context.options.get("http-port")
-        if port:
-            host = context.options.get("http-listen")
-            token = context.state / "api-token"
-            lines.append(f"API: http://{host}:{port}/api/v1/ with the bearer token in {token}")
+        lines = [f"Users, calls and health: `{typed('sipx')} --state {context.state} user list`"]
+        token = context.state / "api-token"
+        lines += [
+            f"API: {api.url} with the bearer token in {token}" for api in context.every(IApiAddress)
+        ]
         return lines
 
     def _server(self) -> str:
@@ -122,14 +124,16 @@ class Quickstart(Service):
         port = "" if identity.sip_port == 5060 else f":{identity.sip_port}"
         return f"{identity.domain}{port}"
 
-    def _print(self, lines: Sequence[str]) -> None:
+    def _print(self, lines: Sequence[str]) -> bool:
+        """Write lines; False when nobody reads them."""
         if self._out is None:
-            return
+            return False
         try:
             self._out.write("\n".join(["", *lines, "", ""]))
             self._out.flush()
         except (OSError, ValueError):
-            pass  # nobody reads it; the file has what matters
+            return False
+        return True
 
 
 async def _past(tx: Transaction) -> tuple[bool, bool]:

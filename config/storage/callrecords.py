@@ -95,6 +95,26 @@ async def put(tx: Transaction, rows: Sequence[Sequence[Any]]) -> None:
     await tx.put("call_records", COLUMNS, KEY, rows)
 
 
+async def purge(tx: Transaction, before: float, most: int) -> int:
+    """Delete calls that started before a time and have ended, the oldest first.
+
+    Args:
+        tx: the transaction.
+        before: utc seconds.
+        most: rows to delete.
+
+    Returns:
+        How many there were.
+    """
+    return await tx.execute(
+        "delete from call_records where (call_id, from_tag, started) in (select call_id, from_tag,"
+        " started from call_records where started < :before and ended is not null"
+        " order by started limit :most)",
+        before=before,
+        most=most,
+    )
+
+
 def _record(row: Row) -> CallRecord:
     return CallRecord(
         call_id=row[0],

@@ -14,6 +14,7 @@ from config.storage.callrecords import CallRecordStore
 from config.storage.errors import StorageError
 from config.storage.interfaces import IDatabase
 from config.storage.journalsink import JournalSink
+from config.storage.retention import INTERVAL, Retention
 from config.storage.sqlite import WAITING_LIMIT, SQLiteDatabase
 from sipx.interfaces import IBindingStore, ICallRecordStore, IJournalSink, INodeContext
 from sipx.node.errors import StartError
@@ -64,6 +65,8 @@ def storage(context: INodeContext) -> IService:
     )
     for interface, implementation in provided:
         context.provide(interface, implementation)
+    if days := context.options.get("cdr-days"):
+        context.repeat(INTERVAL, Retention(database, days, context.utc).tick)
     context.health.gauge("database_waiting", database.waiting, WAITING_LIMIT)
     context.health.gauge("journal_refused_records", lambda: sink.refused)
     context.health.set("database", True, f"open: {path}")

@@ -11,6 +11,7 @@ from typing import Any, Final
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
+from zope.interface import implementer
 
 from config.commands.interfaces import IUserCommands
 from config.storage.interfaces import IDatabase
@@ -20,13 +21,14 @@ from config.web.routes import Api
 from config.web.site import CONNECTIONS_LIMIT, ApiSite
 from config.web.token import FILE as TOKEN_FILE
 from config.web.token import kept_token
-from sipx.interfaces import INodeContext
+from sipx.interfaces import IApiAddress, INodeContext
 from sipx.node.errors import StartError
 from sipx.node.files import write_private
 
 FILE: Final = "api.json"
 
 
+@implementer(IApiAddress)
 class ApiService(Service):
     """The API's port.
 
@@ -41,6 +43,7 @@ class ApiService(Service):
         self._context = context
         self._site = site
         self._port: Any = None
+        self.url = ""
 
     @property
     def _file(self) -> Path:
@@ -64,12 +67,12 @@ class ApiService(Service):
                 f"The API cannot listen on {host} port {port} ({why}): end what uses it, or choose"
                 " another with --http-port or --http-listen."
             ) from error
-        url = f"http://{_reachable(host)}:{self._port.getHost().port}/api/v1/"
+        self.url = f"http://{_reachable(host)}:{self._port.getHost().port}/api/v1/"
         try:
-            write_private(self._file, json.dumps({"url": url, "pid": os.getpid()}).encode())
+            write_private(self._file, json.dumps({"url": self.url, "pid": os.getpid()}).encode())
         except OSError as error:
             raise StartError(f"{self._file} cannot be written: {error.strerror}.") from error
-        context.health.set("api", True, f"listening: {url}")
+        context.health.set("api", True, f"listening: {self.url}")
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
@@ -93,7 +96,9 @@ def api(context: INodeContext) -> IService:
     made = Api(parts, token, str(context.state / TOKEN_FILE))
     site = ApiSite(made, context.reactor)
     context.health.gauge("api_connections", lambda: site.connections, CONNECTIONS_LIMIT)
-    return ApiService(context, site)
+    service = ApiService(context, site)
+    context.provide(IApiAddress, service)
+    return service
 
 
 def _reachable(host: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, Service
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
 
 ROUTE_LIFE = 10.0  # seconds for which the kernel's choice of a source address is believed
 TICK = 0.1  # seconds; the resolution of the timer wheel
+OTHER_FILES = 1500  # open beside TCP connections: those being made, the API's, sockets, the disk's
+
+
+def listening(addresses: Sequence[tuple[str, int]]) -> str:
+    """Say where a transport listens."""
+    return "listening: " + ", ".join(f"{host}:{port}" for host, port in addresses)
 
 
 def signaling(context: INodeContext) -> IService:
@@ -66,6 +74,8 @@ class _UdpService(Service):
         super().startService()
         for port in self._ports:
             port.start(self._layer, self._context.reactor)
+        text = listening([port.address for port in self._ports])
+        self._context.health.set("udp", True, text)
 
     def stopService(self) -> None:
         super().stopService()
@@ -93,6 +103,7 @@ class _TcpService(Service):
         gauge("tcp_connections", lambda: len(self._transport), MOST_CONNECTIONS)
         gauge("tcp_refused", lambda: self._transport.refused)
         gauge("tcp_broken", lambda: self._transport.broken)
+        gauge("tcp_cut_off", lambda: self._transport.cut_off)
 
     def startService(self) -> None:
         super().startService()
@@ -108,6 +119,14 @@ class _TcpService(Service):
                 ) from error
             self._listening.append(port)
             self._transport.listens(host, port.getHost().port)
+        text = listening(self._transport.addresses())
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if files < MOST_CONNECTIONS + OTHER_FILES:
+            text += (
+                f"; only {files} open files are allowed, and each connection is one:"
+                " raise LimitNOFILE or `ulimit -Hn` for more phones"
+            )
+        self._context.health.set("tcp", True, text)
 
     def stopService(self) -> None:
         super().stopService()

@@ -67,14 +67,12 @@ _CONTENT_LENGTH_0: Final = b"Content-Length: 0"
 class Counters:
     """What the layer dropped, and why."""
 
-    __slots__ = ("malformed", "not_sip", "orphan_responses", "refused", "too_large")
+    __slots__ = ("malformed", "not_sip", "orphan_responses")
 
     def __init__(self) -> None:
         self.malformed = 0  # SIP that could not even be answered
         self.not_sip = 0
         self.orphan_responses = 0
-        self.refused = 0  # for want of room
-        self.too_large = 0
 
 
 class TransactionLayer:
@@ -186,7 +184,8 @@ class TransactionLayer:
             call_id = message.call_id
         except RemoteError:
             call_id = ""
-        self._record(True, flow, data, call_id, self._utc())
+        if flow.transport != "local":  # there it was recorded when it was sent
+            self._record(True, flow, data, call_id, self._utc())
         try:
             if type(message) is Request:
                 self._request(message, flow, now)

@@ -53,8 +53,10 @@ class NodeOptions(usage.Options):
         super().__init__()
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:  # noqa: N802
+        words = list(sys.argv[1:] if options is None else options)
         try:
-            super().parseOptions(options)
+            self._refuse_abbreviations(words)
+            super().parseOptions(words)
         except usage.UsageError as error:
             refuse(self._sentence(str(error)))
 
@@ -79,6 +81,24 @@ class NodeOptions(usage.Options):
         if self["list-components"]:
             sys.stdout.write(self._listing())
             raise SystemExit(0)
+
+    def _refuse_abbreviations(self, words: Sequence[str]) -> None:
+        """Refuse what getopt would guess: a guess that is wrong makes a state folder."""
+        takes = {known.rstrip("="): known.endswith("=") for known in self.longOpt}
+        left = iter(words)
+        for word in left:
+            if word == "--" or not word.startswith("-"):
+                return  # getopt reads no options after it
+            name, equals, _ = word.removeprefix("--").partition("=")
+            if name in takes:
+                if takes[name] and not equals:
+                    next(left, None)
+                continue
+            full = [f"--{known}" for known in takes if known.startswith(name)]
+            if word.startswith("--") and full:
+                raise usage.UsageError(
+                    f"There is no option --{name}; did you mean {' or '.join(full)}?"
+                )
 
     def running(self) -> list[IComponent]:
         """List the components that these options ask for, sorted by name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import socket
 import sys
 from collections.abc import Iterator
@@ -49,6 +50,7 @@ class NodeProcess(Service):
         self._daemon = daemon
 
     def privilegedStartService(self) -> None:
+        allow_open_files()
         with self._one_sentence():
             self.node.privilegedStartService()
 
@@ -77,6 +79,16 @@ class NodeProcess(Service):
                 sys.__stderr__.write(f"sipx: {error}\n")
                 sys.__stderr__.flush()
             raise StartRefused(str(error)) from error
+
+
+def allow_open_files() -> None:
+    """Let this process have as many open files as it may: each TCP phone is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            log.warn("no more than {soft} files can be open: {error}", soft=soft, error=error)
 
 
 def notify(state: str) -> None:

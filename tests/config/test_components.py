@@ -8,12 +8,15 @@ import stat
 import sys
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from config.component import configuration
 from config.quickstart.component import USERS, Quickstart, quickstart
-from config.storage import bindings
+from config.storage import bindings, callrecords, nodevalues, retention
+from config.storage.errors import Busy
+from config.storage.retention import Retention
 from sipx.interfaces import (
     IActiveCalls,
     IApiAddress,
@@ -28,8 +31,9 @@ from sipx.interfaces import (
 from sipx.node.discovery import discover
 from sipx.node.errors import StartError
 from sipx.node.ordering import ordered
+from sipx.node.programs import typed
 from tests.config.parts import ConfigurationTestCase, edit
-from tests.contract.stores import UTC, bind
+from tests.contract.stores import UTC, bind, call
 from tests.support.fakes import FakeCalls, FakeLocation, FakeTrace
 
 
@@ -96,6 +100,58 @@ class StorageTests(ConfigurationTestCase):
         self.assertEqual(self.configuration.version, 1)
 
 
+class RetentionTests(ConfigurationTestCase):
+    """Call records that are kept for a year."""
+
+    options: dict[str, Any] = {"quickstart": True, "cdr-days": 365}  # noqa: RUF012
+
+    def found(self) -> list[str]:
+        """What is in the database."""
+        find = lambda tx: callrecords.find(tx, 100, None, None, None)  # noqa: E731
+        return [one.call_id for one in self.database.read_now(find)]
+
+    async def test_days(self) -> None:
+        """A record goes when its days are over, and not before."""
+        year = 365 * 86_400
+        sink: Any = self.context.get(IJournalSink)
+        rows = [call(f"c{n}", start=UTC - year + n, end=UTC, result="completed") for n in (-1, 1)]
+        sink.apply(rows, (1, 1))
+        ((_, tick),) = self.context.repeated
+        tick(0.0)
+        await self.database.write(lambda tx: nodevalues.put(tx, "a", "1"))  # after it
+        self.assertEqual(self.found(), ["c1"])
+        self.context.time += 2
+        tick(60.0)
+        await self.database.write(lambda tx: nodevalues.put(tx, "a", "1"))
+        self.assertEqual(self.found(), [])
+
+    async def test_locked(self) -> None:
+        """A database that does not take it now does so later, and is not asked twice at a time."""
+        asked: list[Deferred[int]] = []
+
+        class Stuck:
+            def write(self, work: Any) -> Deferred[int]:
+                asked.append(Deferred())
+                return asked[-1]
+
+        warned: list[Any] = []
+        self.patch(retention.log, "warn", lambda *_, **more: warned.append(more["why"]))
+        kept = Retention(Stuck(), 1, self.context.utc)  # type: ignore[arg-type]
+        kept.tick(0.0)
+        kept.tick(60.0)
+        self.assertEqual(len(asked), 1)
+        for _ in range(2):
+            asked[-1].errback(Busy("held"))
+            kept.tick(120.0)
+        self.assertEqual((len(asked), len(warned)), (3, 1))
+
+    async def test_for_ever(self) -> None:
+        """Without days nothing goes."""
+        self.options = {"quickstart": True, "cdr-days": 0}
+        self.restart()
+        self.assertEqual(self.context.repeated, [])
+
+
 class HintTests(ConfigurationTestCase):
     """What an empty node says."""
 
@@ -112,7 +168,7 @@ class HintTests(ConfigurationTestCase):
     async def test_hint(self) -> None:
         """A node without users says what to do next; one with users says nothing."""
         said = self.said()
-        self.assertIn(f"sipx --state {self.state} user add", said)
+        self.assertIn(f"`{typed('sipx')} --state {self.state} user add", said)
         self.assertIn("--quickstart", said)
         self.assertEqual(said.count("\n"), 2)
         await self.commands.add_user(edit("200"), "test")

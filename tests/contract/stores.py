@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import gatherResults
 from zope.interface.verify import verifyObject
 
-from config.storage import bindings, nodevalues
+from config.storage import bindings, callrecords, nodevalues
 from config.storage.bindings import BindingStore
 from config.storage.callrecords import CallRecordStore
 from config.storage.errors import StorageError
@@ -315,6 +315,21 @@ class StoresContract(TestCase):
                 )
             ],
         )
+
+    def test_purge_of_calls(self) -> None:
+        """The oldest calls that have ended are deleted, some at a time."""
+        for n in range(6):
+            ended: dict[str, Any] = {"end": UTC + n + 1, "result": "completed"} if n != 1 else {}
+            self.sink.apply([call(f"c{n}", start=UTC + n, **ended)], (1, n + 1))
+
+        def purge() -> list[str]:
+            count = self.database.write_now(lambda tx: callrecords.purge(tx, UTC + 4, 2))
+            find = lambda tx: callrecords.find(tx, 10, None, None, None)  # noqa: E731
+            return [str(count), *(one.call_id for one in self.database.read_now(find))]
+
+        self.assertEqual(purge(), ["2", "c5", "c4", "c3", "c1"])
+        self.assertEqual(purge(), ["1", "c5", "c4", "c1"])
+        self.assertEqual(purge(), ["0", "c5", "c4", "c1"])
 
     async def test_find(self) -> None:
         """Records are found by time, user and Call-ID, the latest start first."""

@@ -117,8 +117,9 @@ class Station:
         self.latest: list[Message] = []
         self.journal = ListJournal()
         self.outbox = Outbox(self.journal)
+        self.trace = WireTrace()
         self.layer = TransactionLayer(
-            self.outbox, WireTrace(), Identifiers(b"random00"), lambda: 1_800_000_000.0
+            self.outbox, self.trace, Identifiers(b"random00"), lambda: 1_800_000_000.0
         )
         self.user = Listener(self)
         self.layer.user = self.user

@@ -36,6 +36,14 @@ storage = Component(
         "sipx.interfaces.ICallRecordStore",
         "config.storage.interfaces.IDatabase",
     ],
+    options=[
+        Option(
+            "cdr-days",
+            "185",
+            "days for which the record of a call is kept; 0: for ever",
+            whole(0, 36_500),
+        ),
+    ],
 )
 
 configuration = Component(
@@ -134,6 +142,7 @@ api = Component(
     "api",
     "config.web.component.api",
     "REST API",
+    provides=["sipx.interfaces.IApiAddress"],
     requires=[
         "config.storage.interfaces.IDatabase",
         "sipx.interfaces.IConfiguration",
@@ -157,6 +166,14 @@ quickstart = Component(
     requires=[
         "config.storage.interfaces.IDatabase",
         "sipx.interfaces.IConfiguration",
+    ],
+    # After all that listens: a port in use must refuse the start before there are users.
+    wants=[
+        "sipx.interfaces.IApiAddress",
+        "sipx.interfaces.ICallObserver",
+        "sipx.interfaces.ILocation",
+        "sipx.interfaces.IRequestServer",
+        "sipx.interfaces.ITransport",
     ],
     enabled=False,
 )

@@ -55,6 +55,8 @@ class Destination:
             return self._along_route(passage)
         if uri.scheme == "tel" or self._identity.is_ours(uri.host, uri.port):
             return self._ours(passage)
+        if passage.request.method == "REGISTER":
+            return Rejection(403, "Not A Domain Of This Server")
         return self._elsewhere(passage)
 
     # -- our domain --------------------------------------------------------------------
