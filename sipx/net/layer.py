@@ -21,6 +21,7 @@ from sipx.core.via import MAGIC_COOKIE, Via
 from sipx.core.wheel import Wheel
 from sipx.net.interfaces import ISignaling
 from sipx.net.transactions import (
+    RELEASED,
     ClientTransaction,
     InviteClientTransaction,
     InviteServerTransaction,
@@ -180,10 +181,7 @@ class TransactionLayer:
             flow: what it came over.
             now: monotonic seconds.
         """
-        try:
-            call_id = message.call_id
-        except RemoteError:
-            call_id = ""
+        call_id = _call_id(message)
         if flow.transport != "local":  # there it was recorded when it was sent
             self._record(True, flow, data, call_id, self._utc())
         try:
@@ -248,18 +246,23 @@ class TransactionLayer:
         if transaction is None:
             self.counters.orphan_responses += 1
             return
-        if transaction.request.method != response.cseq[1]:
+        if transaction.method != response.cseq[1]:
             self.counters.malformed += 1
             return
-        event = _RECEIVE[response.status // 100]
-        actions = transaction.feed(event, now)
+        status = response.status
+        actions = transaction.feed(_RECEIVE[status // 100], now)
         self._wheel.put(transaction, transaction.deadline)
+        if status >= 200 and transaction.request is not RELEASED:
+            if status >= 300 and transaction.method == "INVITE":
+                self._make_ack(transaction, response)
+            transaction.request = RELEASED
+            transaction.wire = b""
         for action in actions:
             if action is Action.DELIVER:
                 response.pop_first("via")
                 transaction.user.response(transaction, response, now)
             elif action is Action.SEND_ACK:
-                self._send_ack(transaction, response)
+                self._emit(transaction.flow, transaction.ack, transaction.call_id)
             elif action is Action.END:
                 self._forget_client(transaction)
 
@@ -276,7 +279,11 @@ class TransactionLayer:
             transaction = NonInviteServerTransaction(flow.reliable, now)
         transaction.key = key = request.transaction_key
         transaction.request = request
+        transaction.call_id = _call_id(request)
         transaction.flow = self._reply_flow(request, flow)
+        if flow.reliable:
+            via = request.via
+            transaction.back = via.params.get("received") or via.host, via.port or 5060
         transaction.user = user
         transaction.to_tag = self._identifiers.tag()
         transaction.wire = None
@@ -297,6 +304,8 @@ class TransactionLayer:
         if before < State.ACCEPTED and status >= 200:
             self._answered()
         transaction.wire = self._wire(response, transaction.flow)
+        if status >= 200:
+            transaction.request = RELEASED
         self._send_response(transaction)
         if transaction.state is State.TERMINATED:
             self._servers.pop(transaction.key, None)
@@ -309,7 +318,9 @@ class TransactionLayer:
         """
         unsent = {id(message) for message in messages}
         for key, transaction in list(self._servers.items()):
-            if id(transaction.wire) in unsent and transaction.request.method != "INVITE":
+            if id(transaction.wire) in unsent and isinstance(
+                transaction, NonInviteServerTransaction
+            ):
                 self._wheel.put(transaction, math.inf)
                 del self._servers[key]
 
@@ -323,12 +334,12 @@ class TransactionLayer:
     def reply(self, request: Request, flow: IFlow, response: Response) -> None:
         """Answer a request without a transaction."""
         target = self._reply_flow(request, flow)
-        self._emit(target, self._wire(response, target), request)
+        self._emit(target, self._wire(response, target), _call_id(request))
 
     def _send_response(self, transaction: ServerTransaction) -> None:
         flow = transaction.flow
         if flow.alive:
-            self._emit(flow, transaction.wire, transaction.request)
+            self._emit(flow, transaction.wire, transaction.call_id)
         else:
             self._send_elsewhere(transaction, flow)
 
@@ -337,17 +348,16 @@ class TransactionLayer:
         transport = self._transports.get(flow.transport)
         if transport is None or flow.transport == "local":
             return
-        via = transaction.request.via
         wire = transaction.wire
 
         def opened(found: Any) -> None:
             if isinstance(found, Exception):
                 return  # the client tries again or gives up by its own timer
             transaction.flow = found
-            self._emit(found, wire, transaction.request)
+            self._emit(found, wire, transaction.call_id)
             self.outbox.flush()
 
-        transport.reach(via.params.get("received") or via.host, via.port or 5060, opened)
+        transport.reach(*transaction.back, opened)
 
     def _reply_flow(self, request: Request, flow: IFlow) -> IFlow:
         """Where the responses to a request go (18.2.2)."""
@@ -429,6 +439,8 @@ class TransactionLayer:
         note: Any,
     ) -> None:
         transaction.request = request
+        transaction.method = request.method
+        transaction.call_id = _call_id(request)
         transaction.flow = flow
         transaction.user = user
         transaction.ack = None
@@ -439,12 +451,12 @@ class TransactionLayer:
             self._on_connection.setdefault(flow, {})[transaction.key] = transaction
         transaction.feed(Input.START, now)
         self._wheel.put(transaction, transaction.deadline)
-        self._emit(flow, transaction.wire, request)
+        self._emit(flow, transaction.wire, transaction.call_id)
 
     def send_stateless(self, request: Request, flow: IFlow, loop: str = "") -> None:
         """Send a request without a transaction: an ACK for a 2xx."""
         request.prepend("via", flow.sent_by + self._identifiers.branch(loop))
-        self._emit(flow, self._wire(request, flow), request)
+        self._emit(flow, self._wire(request, flow), _call_id(request))
 
     def cancel(self, transaction: ClientTransaction, now: float) -> None:
         """Send CANCEL for an INVITE that got a provisional response (9.1)."""
@@ -470,13 +482,11 @@ class TransactionLayer:
         """A request could not be sent."""
         self._perform_client(transaction, transaction.feed(Input.TRANSPORT_ERROR, now), now)
 
-    def _send_ack(self, transaction: ClientTransaction, response: Response) -> None:
-        """Acknowledge a final response other than 2xx (17.1.1.3)."""
-        if transaction.ack is None:
-            ack = _derived(transaction.request, "ACK")
-            ack.set("to", response.get("to") or "")
-            transaction.ack = self._wire(ack, transaction.flow)
-        self._emit(transaction.flow, transaction.ack, transaction.request)
+    def _make_ack(self, transaction: ClientTransaction, response: Response) -> None:
+        """Make the ACK of a final response other than 2xx (17.1.1.3)."""
+        ack = _derived(transaction.request, "ACK")
+        ack.set("to", response.get("to") or "")
+        transaction.ack = self._wire(ack, transaction.flow)
 
     def _perform_client(
         self, transaction: ClientTransaction, actions: tuple[Action, ...], now: float
@@ -484,7 +494,7 @@ class TransactionLayer:
         self._wheel.put(transaction, transaction.deadline)
         for action in actions:
             if action is _SEND:
-                self._emit(transaction.flow, transaction.wire, transaction.request)
+                self._emit(transaction.flow, transaction.wire, transaction.call_id)
             elif action is Action.TIMED_OUT:
                 transaction.user.failed(transaction, 408, now)
             elif action is Action.UNREACHABLE:
@@ -515,11 +525,7 @@ class TransactionLayer:
         """What goes over a flow: bytes, or the message itself when it stays in the process."""
         return message.copy() if flow.transport == "local" else message.to_bytes()
 
-    def _emit(self, flow: IFlow, wire: Any, about: Message) -> None:
-        try:
-            call_id = about.call_id
-        except RemoteError:
-            call_id = ""
+    def _emit(self, flow: IFlow, wire: Any, call_id: str) -> None:
         self._record(False, flow, wire, call_id, self._utc())
         if flow.transport == "local":
             wire = wire.copy()  # each end owns what it has
@@ -540,6 +546,14 @@ class _Nobody:
 
 
 _NOBODY: Final[Any] = _Nobody()
+
+
+def _call_id(message: Message) -> str:
+    """The Call-ID for the trace, empty when malformed."""
+    try:
+        return message.call_id
+    except RemoteError:
+        return ""
 
 
 def _server_key(request: Request, via: Via, method: str) -> str:

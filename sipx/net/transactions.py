@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from sipx.core.message import Request
 from sipx.core.transactions.invite_client import InviteClient
 from sipx.core.transactions.invite_server import InviteServer
 from sipx.core.transactions.noninvite_client import NonInviteClient
 from sipx.core.transactions.noninvite_server import NonInviteServer
 
 if TYPE_CHECKING:
-    from sipx.core.message import Request
     from sipx.interfaces import IFlow
     from sipx.net.interfaces import IClientUser, IServerUser
 
@@ -20,8 +20,10 @@ class _Server:
 
     Attributes:
         key: what the layer finds it by.
-        request: the request as it arrived; None once a final response was sent, except
-            that an INVITE keeps it for the CANCEL that may come.
+        request: the request as it arrived; RELEASED once a final response was sent, so that
+            the 32 s after it cost little memory.
+        call_id: of the request.
+        back: where a response goes when its connection is gone (18.2.2).
         flow: where responses go.
         user: who answers.
         to_tag: ours, for responses that we make.
@@ -30,6 +32,8 @@ class _Server:
 
     __slots__ = ()
 
+    back: tuple[str, int]
+    call_id: str
     key: str
     request: Request
     flow: IFlow
@@ -43,7 +47,9 @@ class _Client:
 
     Attributes:
         key: the branch, with the method when it is CANCEL.
-        request: the request as sent, our Via on top.
+        request: the request as sent, our Via on top; RELEASED once a final response came.
+        call_id: of the request.
+        method: of the request.
         flow: where it was sent.
         user: who waits for the responses.
         wire: the request's bytes, or the request itself on a local flow.
@@ -53,7 +59,9 @@ class _Client:
 
     __slots__ = ()
 
+    call_id: str
     key: str
+    method: str
     request: Request
     flow: IFlow
     user: IClientUser
@@ -62,8 +70,11 @@ class _Client:
     note: Any
 
 
-_SERVER = ("flow", "key", "request", "to_tag", "user", "wire")
-_CLIENT = ("ack", "flow", "key", "note", "request", "user", "wire")
+_SERVER = ("back", "call_id", "flow", "key", "request", "to_tag", "user", "wire")
+_CLIENT = ("ack", "call_id", "flow", "key", "method", "note", "request", "user", "wire")
+
+# What stands for a request that nobody needs any more.
+RELEASED: Final = Request("", "", [], [])
 
 
 class InviteServerTransaction(InviteServer, _Server):

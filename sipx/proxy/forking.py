@@ -26,6 +26,7 @@ from sipx.core.responsecontext import (
 from sipx.core.transaction import State
 from sipx.core.uri import parse_uri
 from sipx.net.interfaces import IClientUser, IServerUser
+from sipx.net.transactions import RELEASED
 from sipx.proxy.recordroute import DIALOG_METHODS, RecordRoute
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Forwarding:
         "_call_id",
         "_context",
         "_from_tag",
+        "_method",
         "_passage",
         "_proxy",
         "_record_route",
@@ -78,6 +80,7 @@ class Forwarding:
         self._proxy = proxy
         self._passage = passage
         self._request = request
+        self._method = request.method
         self._context = ResponseContext(
             request.method == "INVITE", proxy.timer_c, width=passage.breadth
         )
@@ -140,6 +143,9 @@ class Forwarding:
         for action in actions:
             if type(action) is Forward:
                 self._forward(action, now)
+                if action.status >= 200 and not self._context.running:
+                    # Nothing is made of it any more; what is kept for a late 2xx costs little.
+                    self._request = self._passage.request = RELEASED
             elif type(action) is Start:
                 self._start(action.branch, now)
             elif type(action) is Cancel:
@@ -219,7 +225,7 @@ class Forwarding:
         if status < 300 and self.transaction.state > State.ACCEPTED:
             return  # a 2xx after another final response: the transaction would not send it
         if status >= 300:
-            if status == 408 and self._request.method != "INVITE":
+            if status == 408 and self._method != "INVITE":
                 proxy.signaling.give_up(self.transaction, now)  # RFC 4320 section 4.2
                 return
             response = self._final(status, response)
@@ -268,7 +274,7 @@ class Forwarding:
         elif (
             self._passage.in_dialog
             and 200 <= status < 300
-            and self._request.method in {"INVITE", "UPDATE"}
+            and self._method in {"INVITE", "UPDATE"}
         ):
             self._proxy.refreshed(response, now)
 

@@ -78,12 +78,15 @@ class Listener:
         self.requests: list[tuple[Request, Any]] = []
         self.responses: list[Response] = []
         self.served: list[ServerTransaction] = []
+        self.accepted: dict[str, Request] = {}
 
     def request(self, request: Request, flow: Any, now: float) -> None:
         self.told.append(f"request {request.method}")
         self.requests.append((request, flow))
         if self._station.accepting and request.method not in {"ACK", "CANCEL"}:
-            self.served.append(self._station.layer.accept(request, flow, self, now))
+            transaction = self._station.layer.accept(request, flow, self, now)
+            self.served.append(transaction)
+            self.accepted[transaction.key] = request
 
     def canceled(self, transaction: ServerTransaction, cancel: Request, now: float) -> None:
         self.told.append("canceled")
@@ -141,7 +144,8 @@ class Station:
     def respond(self, status: int, transaction: ServerTransaction | None = None) -> list[str]:
         """Answer the latest request; what is sent."""
         served = transaction or self.user.served[-1]
-        answer = reply(served.request, status, "", served.to_tag if status > 100 else "")
+        request = self.user.accepted[served.key]
+        answer = reply(request, status, "", served.to_tag if status > 100 else "")
         self.layer.respond(served, answer, self.now)
         self.layer.outbox.flush()
         return self.sent()
