@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from twisted.application.service import IService
     from twisted.internet.defer import Deferred
 
     from sipx.auth.snapshot import AccountSnapshot

@@ -145,9 +145,7 @@ class Proxy:
         if self.observer is not None and request.method == "INVITE":
             self._observe_rejection(passage, rejection, self.observer)
         if passage.user and request.transaction_key and not self.signaling.full:
-            transaction = self.signaling.accept(
-                request, passage.flow, self._served, passage.now
-            )
+            transaction = self.signaling.accept(request, passage.flow, self._served, passage.now)
             self.signaling.respond(transaction, response, passage.now)
         else:
             self.signaling.reply(request, passage.flow, response)

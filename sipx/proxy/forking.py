@@ -272,9 +272,7 @@ class Forwarding:
                 reason = response.reason
                 observer.call_failed(self._call_id, self._from_tag, status, reason, now)
         elif (
-            self._passage.in_dialog
-            and 200 <= status < 300
-            and self._method in {"INVITE", "UPDATE"}
+            self._passage.in_dialog and 200 <= status < 300 and self._method in {"INVITE", "UPDATE"}
         ):
             self._proxy.refreshed(response, now)
 

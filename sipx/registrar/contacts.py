@@ -6,6 +6,7 @@ Source: RFC 3261 sections 10.3, 20.10 and 25.1; ``+sip.instance`` is RFC 5626 se
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from sipx.core.errors import RemoteError
@@ -16,6 +17,8 @@ from sipx.core.uri import Uri, equivalent, parse_uri
 MOST_CONTACTS: Final = 32  # in one request; a phone that moves names its old and new ones
 LONGEST_CONTACT: Final = 512  # characters of a contact's URI; it is kept and sent again
 LONGEST_INSTANCE: Final = 256  # characters; a UUID URN has 45
+REMEMBERED_CONTACTS: Final = 32768  # values of Contact read before; peers choose them: 20 MB
+LONGEST_REMEMBERED: Final = 200  # characters
 LARGEST_EXPIRES: Final = 2**32 - 1  # RFC 3261 section 20.19
 
 _qvalue = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?").fullmatch
@@ -74,6 +77,16 @@ def read_contacts(values: list[str]) -> list[Contact]:
 
 
 def _read(value: str) -> Contact | None:
+    """Read one value; a phone sends the same one again and again."""
+    if len(value) > LONGEST_REMEMBERED:
+        parts = _parts(value)
+    else:
+        parts = _remembered(value)
+    return None if parts is None else Contact(*parts)
+
+
+def _parts(value: str) -> tuple[Uri, float, int | None, str] | None:
+    """What a value says, in the order of Contact's arguments; None for no SIP address."""
     address = parse_nameaddr(value, "Contact")
     text = address.uri_text
     if len(text) > LONGEST_CONTACT:
@@ -97,7 +110,10 @@ def _read(value: str) -> Contact | None:
             expires = parse_number(params["expires"] or "", "Contact expires", LARGEST_EXPIRES)
         if "+sip.instance" in params:
             instance = read_instance(params["+sip.instance"] or "")
-    return Contact(uri.as_target(), q, expires, instance)
+    return uri.as_target(), q, expires, instance
+
+
+_remembered = lru_cache(REMEMBERED_CONTACTS)(_parts)
 
 
 def read_instance(value: str) -> str:

@@ -8,7 +8,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from sipx.core.uri import parse_uri
+from sipx.core import uri
 from tests.support.calls import BUSY, RINGS, CallState, Plan, answers, redirects
 from tests.support.phones import Phone
 from tests.support.simnode import SimulatedNode
@@ -55,7 +55,7 @@ class SoakTests(SynchronousTestCase):
             for phone in phones:
                 self.assertEqual(any(phone.residue().values()), False, phone.calls)
                 phone.forget()
-            parse_uri.cache_clear()  # bounded, and still filling with Routes
+            uri._remembered.cache_clear()  # bounded, and still filling with Routes
             gc.collect()
             objects.append(len(gc.get_objects()))
         self.assertEqual(node.journal.unbound, 0)
