@@ -18,7 +18,7 @@ LARGEST_MESSAGE: Final = 65536  # bytes; above it 513
 MOST_HEADERS: Final = 512
 _KNOWN_SPELLINGS: Final = 2048  # spellings of header names remembered; peers choose them
 
-_COMMON_NAMES: Final = (
+_SPELLED: Final = (
     "Via Max-Forwards From To Call-ID CSeq Contact Content-Length Content-Type Route "
     "Record-Route Authorization Proxy-Authorization WWW-Authenticate Proxy-Authenticate Expires "
     "User-Agent Server Allow Supported Require Proxy-Require Unsupported Accept Date Event "
@@ -27,6 +27,7 @@ _COMMON_NAMES: Final = (
     "Alert-Info Call-Info Warning Retry-After Timestamp Organization Subject RAck RSeq "
     "Content-Disposition Content-Encoding Accept-Encoding Accept-Language Max-Breadth"
 ).split()
+COMMON_NAMES: Final = frozenset(name.lower() for name in _SPELLED)
 _METHODS: Final = {
     name.encode(): name
     for name in (
@@ -35,8 +36,8 @@ _METHODS: Final = {
     ).split()
 }
 _names: dict[bytes, str] = {
-    **{name.encode(): name.lower() for name in _COMMON_NAMES},
-    **{name.lower().encode(): name.lower() for name in _COMMON_NAMES},
+    **{name.encode(): name.lower() for name in _SPELLED},
+    **{name.lower().encode(): name.lower() for name in _SPELLED},
     **{short.encode(): name for short, name in COMPACT_NAMES.items()},
     **{short.upper().encode(): name for short, name in COMPACT_NAMES.items()},
 }

@@ -65,6 +65,12 @@ class ISignaling(Interface):
     def respond(transaction: ServerTransaction, response: Response, now: float) -> None:
         """Send a response in a transaction; the transaction may refuse it silently."""
 
+    def new_tag() -> str:
+        """Make a To tag."""
+
+    def answer(request: Request, flow: IFlow, response: Response) -> None:
+        """Give the final response to a request that is not an INVITE, without ``accept``."""
+
     def reply(request: Request, flow: IFlow, response: Response) -> None:
         """Answer a request without a transaction."""
 

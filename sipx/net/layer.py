@@ -16,6 +16,7 @@ from zope.interface import classImplements
 from sipx.core.errors import RemoteError
 from sipx.core.message import Message, Request, Response, header_line, reply
 from sipx.core.parser import LARGEST_MESSAGE, parse_datagram
+from sipx.core.timers import DEFAULT
 from sipx.core.transaction import Action, Input, State
 from sipx.core.via import MAGIC_COOKIE, Via
 from sipx.core.wheel import Wheel
@@ -41,6 +42,7 @@ __all__ = ["ClientTransaction", "Counters", "ServerTransaction", "TransactionLay
 
 _log = Logger()
 
+FORGOTTEN_A_TICK: Final = 2_000  # old answers freed at one time: half a millisecond of work
 MOST_TRANSACTIONS: Final = 400_000  # above it new requests get 503; 1 KiB each, about
 
 _RESPOND: Final = (
@@ -65,6 +67,9 @@ _SEND: Final = Action.SEND
 _CONTENT_LENGTH_0: Final = b"Content-Length: 0"
 
 
+_Answered = tuple["IFlow", Any, str]  # where to, what, the Call-ID
+
+
 class Counters:
     """What the layer dropped, and why."""
 
@@ -83,6 +88,7 @@ class TransactionLayer:
         user: who takes new requests.
         outbox: what the current turn sends.
         counters: what was dropped.
+        full: new requests must be refused for want of room; looked at each tick.
     """
 
     def __init__(
@@ -92,6 +98,7 @@ class TransactionLayer:
         self.outbox = outbox
         outbox.on_withheld = self._withheld
         self.counters = Counters()
+        self.full = False
         self._put = outbox.put
         self._trace = trace
         self._record = trace.record
@@ -100,6 +107,11 @@ class TransactionLayer:
         self._transports: dict[str, ITransport] = {}
         self._servers: dict[str, ServerTransaction] = {}
         self._clients: dict[str, ClientTransaction] = {}
+        # Requests that were answered at once: what they get when they come again.
+        self._answers: dict[str, _Answered] = {}
+        self._former: dict[str, _Answered] = {}
+        self._forgotten: dict[str, _Answered] = {}
+        self._turns = -math.inf  # when the former ones go, and these take their place
         self._on_connection: dict[IFlow, dict[str, ClientTransaction]] = {}
         self._wheel: Wheel[Any] = Wheel()
         self._unanswered = 0  # server transactions without a final response
@@ -110,17 +122,12 @@ class TransactionLayer:
     @property
     def transactions(self) -> int:
         """How many transactions there are."""
-        return len(self._servers) + len(self._clients)
+        return len(self._servers) + len(self._clients) + len(self._answers) + len(self._former)
 
     @property
     def timers(self) -> int:
         """How many transactions wait for a time."""
         return len(self._wheel)
-
-    @property
-    def full(self) -> bool:
-        """Whether new requests must be refused for want of room."""
-        return len(self._servers) + len(self._clients) >= MOST_TRANSACTIONS
 
     def add_transport(self, transport: ITransport) -> None:
         """Make a transport known."""
@@ -153,6 +160,14 @@ class TransactionLayer:
         """Fire the timers that are due, and send what they made."""
         for transaction in self._wheel.advance(now):
             self._expired(transaction, now)
+        if now >= self._turns:
+            self._turns = now + DEFAULT.timer_j
+            self._forgotten.update(self._former)
+            self._former, self._answers = self._answers, {}
+        forgotten = self._forgotten
+        for _ in range(min(len(forgotten), FORGOTTEN_A_TICK)):
+            forgotten.popitem()
+        self.full = self.transactions >= MOST_TRANSACTIONS
         self.outbox.flush()
 
     # -- what flows hand in ----------------------------------------------------------
@@ -211,7 +226,11 @@ class TransactionLayer:
         request.transaction_key = key
         transaction = self._servers.get(key)
         if transaction is None:
-            self.user.request(request, flow, now)
+            answered = self._answers.get(key) or self._former.get(key)
+            if answered is None:
+                self.user.request(request, flow, now)
+            else:
+                self._emit(*answered)
             return
         if method == "CANCEL":
             self._cancel_received(transaction, request, flow, now)
@@ -293,6 +312,23 @@ class TransactionLayer:
         self._wheel.put(transaction, transaction.deadline)
         return transaction
 
+    def new_tag(self) -> str:
+        """Make a To tag."""
+        return self._identifiers.tag()
+
+    def answer(self, request: Request, flow: IFlow, response: Response) -> None:
+        """Give the final response to a request that is not an INVITE, at once.
+
+        The same as ``accept`` and ``respond``, without a machine: such a transaction goes from
+        Trying to Completed and sends its response again when asked, until Timer J (17.2.2),
+        which lasts between one and two times 64*T1 here.
+        """
+        target = self._reply_flow(request, flow)
+        answered = target, self._wire(response, target), _call_id(request)
+        if not flow.reliable:
+            self._answers[request.transaction_key] = answered
+        self._emit(*answered)
+
     def respond(self, transaction: ServerTransaction, response: Response, now: float) -> None:
         """Send a response in a transaction; the transaction may refuse it silently."""
         status = response.status
@@ -317,6 +353,9 @@ class TransactionLayer:
         stays: its branches are on their way.
         """
         unsent = {id(message) for message in messages}
+        for answers in (self._answers, self._former):
+            for key in [key for key, answered in answers.items() if id(answered[1]) in unsent]:
+                del answers[key]
         for key, transaction in list(self._servers.items()):
             if id(transaction.wire) in unsent and isinstance(
                 transaction, NonInviteServerTransaction

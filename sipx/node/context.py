@@ -40,15 +40,10 @@ class NodeContext:
         self.journal = journal
         self.health = health
         self._repeats = repeats
-        self._monotonic = monotonic
-        self._utc = utc
+        # Attributes and no methods: they are asked for each message.
+        self.monotonic = monotonic
+        self.utc = utc
         self._provided: dict[str, list[Any]] = {}
-
-    def monotonic(self) -> float:
-        return self._monotonic()
-
-    def utc(self) -> float:
-        return self._utc()
 
     def repeat(self, interval: float, call: Callable[[float], None]) -> None:
         self._repeats.add(interval, call)

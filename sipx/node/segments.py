@@ -27,7 +27,7 @@ _CHUNK = 65536
 
 def _make_to_json() -> Callable[[Any], str]:
     """What ``JSONEncoder.encode`` does for each text anew, done once where there is C for it."""
-    make = json.encoder.c_make_encoder
+    make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return _encoder.encode
     escape = json.encoder.encode_basestring_ascii

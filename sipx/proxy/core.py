@@ -7,7 +7,6 @@ Rejections, challenges above all, are sent without a transaction (RFC 3261 secti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
@@ -177,11 +176,8 @@ class Proxy:
 
     def _serve(self, passage: Passage, server: IRequestServer) -> None:
         """Let a server answer inside the proxy's own server transaction."""
-        request, now = passage.request, passage.now
-        transaction = self.signaling.accept(request, passage.flow, self._served, now)
-        self._hand_over(
-            server, request, passage.flow, passage.user, passage.instrument, transaction, now
-        )
+        request, flow = passage.request, passage.flow
+        self._hand_over(server, request, flow, passage.user, passage.instrument, passage.now)
 
     def _serve_local(self, request: Request, flow: Any, now: float) -> None:
         """Hand a request that came over the local transport to its server."""
@@ -191,8 +187,7 @@ class Proxy:
         if server is None:
             self.signaling.reply(request, flow, reply(request, 480, "", self._tag))
             return
-        transaction = self.signaling.accept(request, flow, self._served, now)
-        self._hand_over(server, request, flow, "", "", transaction, now)
+        self._hand_over(server, request, flow, "", "", now)
 
     def _hand_over(
         self,
@@ -201,12 +196,11 @@ class Proxy:
         flow: IFlow,
         user: str,
         instrument: str,
-        transaction: ServerTransaction,
         now: float,
     ) -> None:
-        respond = partial(self.signaling.respond, transaction)
+        answering = _Answering(self.signaling, request, flow, self._served)
         incoming = IncomingRequest(
-            request, flow, user, instrument, transaction.to_tag, now, respond
+            request, flow, user, instrument, answering.to_tag, now, answering.respond
         )
         try:
             server.handle(incoming)
@@ -217,6 +211,7 @@ class Proxy:
                 "{server} failed to answer {request!r}", server=server.name, request=request
             )
             incoming.reject(500, "Server Internal Error", now)
+        answering.wait(now)
 
     # -- redirection -------------------------------------------------------------------
 
@@ -321,6 +316,51 @@ class _Served:
 
 
 classImplements(_Served, IServerUser)
+
+
+class _Answering:
+    """How a request server answers: what is answered at once needs no transaction machine.
+
+    Attributes:
+        to_tag: of the answer.
+    """
+
+    __slots__ = ("_answered", "_flow", "_request", "_signaling", "_transaction", "_user", "to_tag")
+
+    def __init__(
+        self, signaling: ISignaling, request: Request, flow: IFlow, user: IServerUser
+    ) -> None:
+        self._signaling = signaling
+        self._request = request
+        self._flow = flow
+        self._user = user
+        self._answered = False
+        self._transaction: ServerTransaction | None = None
+        self.to_tag = signaling.new_tag()
+
+    def respond(self, response: Response, now: float) -> None:
+        """Send a response; after a final one only the transaction knows what may follow."""
+        if self._answered:
+            return
+        transaction = self._transaction
+        if transaction is None:
+            if response.status >= 200 and self._request.method != "INVITE":
+                self._answered = True
+                self._signaling.answer(self._request, self._flow, response)
+                return
+            transaction = self._accept(now)
+        self._signaling.respond(transaction, response, now)
+
+    def wait(self, now: float) -> None:
+        """The server has seen the request: if it answers later, there is a transaction."""
+        if not self._answered and self._transaction is None:
+            self._accept(now)
+
+    def _accept(self, now: float) -> ServerTransaction:
+        transaction = self._signaling.accept(self._request, self._flow, self._user, now)
+        transaction.to_tag = self.to_tag
+        self._transaction = transaction
+        return transaction
 
 
 class _AckForwarding:

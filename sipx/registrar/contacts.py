@@ -78,10 +78,7 @@ def read_contacts(values: list[str]) -> list[Contact]:
 
 def _read(value: str) -> Contact | None:
     """Read one value; a phone sends the same one again and again."""
-    if len(value) > LONGEST_REMEMBERED:
-        parts = _parts(value)
-    else:
-        parts = _remembered(value)
+    parts = _parts(value) if len(value) > LONGEST_REMEMBERED else _remembered(value)
     return None if parts is None else Contact(*parts)
 
 

@@ -97,19 +97,18 @@ def records(active: int) -> None:
     tag = request.from_.tag or ""
     response = Response(200, "OK", request.names, request.lines)
     for number in range(active):
-        request._cache["call-id"] = f"{number}@elsewhere"
+        request._call_id = f"{number}@elsewhere"
         calls.call_started(request, "200", "201", "201", 1, now + number % 60)
         calls.call_answered(f"{number}@elsewhere", tag, "201", response, now + number % 60)
     names = [f"{number}@192.0.2.7" for number in range(CALLS)]
-    cache = request._cache
 
     def prepare() -> None:
         for name in names:
-            cache["call-id"] = name
+            request._call_id = name
 
     def call() -> None:
         for name in names:
-            cache["call-id"] = name
+            request._call_id = name
             calls.call_started(request, "200", "201", "201", 1, now)
             calls.call_answered(name, tag, "201", response, now)
             calls.call_ended(name, ("callee", tag), now)

@@ -532,6 +532,7 @@ class WholeTests(Case):
             self.station.receive(request("OPTIONS"))
             self.assertFalse(self.layer.full)
             self.station.send(request("OPTIONS"))
+            self.layer.tick(1000.0)
             self.assertTrue(self.layer.full)
 
     def test_drained(self) -> None:

@@ -44,6 +44,7 @@ class SoakTests(SynchronousTestCase):
         objects: list[int] = []
         for _ in range(rounds):
             self._round(rng, clock, phones)
+            clock.advance(64)  # for so long are answers to requests remembered
             self.assertEqual({name: left for name, left in node.residue().items() if left}, {})
             self.assertEqual(node.location.count(), PHONES)
             self.assertTrue(all(row["end"] is not None for row in node.journal.rows))

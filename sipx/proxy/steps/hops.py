@@ -62,11 +62,16 @@ class Loops:
 
     def check(self, passage: Passage) -> Rejection | None:
         request = passage.request
-        passage.loop = loop = _digest(request)
-        if request.names.count("via") == 1:
+        names = request.names
+        straight = False
+        if names.count("via") == 1:
             via = request.via
-            if not self._is_own(via.host, via.port) and b"," not in _first_via(request):
-                return None
+            straight = not self._is_own(via.host, via.port) and b"," not in _first_via(request)
+        if straight and request.method == "REGISTER" and "route" not in names:
+            return None  # it ends here, so nobody will look for its digest
+        passage.loop = loop = _digest(request)
+        if straight:
+            return None
         try:
             vias = request.vias()
         except RemoteError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sipx.core.parser import COMMON_NAMES
 from sipx.core.routestate import PARAM
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _HEADER_PREFIX: Final = "x-sipx-"
 _PARAM_PREFIXES: Final = ("sipx", "x-sipx")
 _UNTRUSTED: Final = "p-asserted-identity"
+# Most requests have no others, which is found out at once.
+HARMLESS: Final = COMMON_NAMES - {_UNTRUSTED}
 
 
 class Ingress:
@@ -23,10 +26,8 @@ class Ingress:
 
     def check(self, passage: Passage) -> Rejection | None:
         request = passage.request
-        for name in request.names:
-            if name[:7] == _HEADER_PREFIX or name == _UNTRUSTED:
-                _strip(passage)
-                break
+        if not HARMLESS.issuperset(request.names):
+            _strip(passage)
         uri = passage.uri
         if uri.params:
             # Without a user it may be our Record-Route, which a strict router put here; who
@@ -44,6 +45,6 @@ class Ingress:
 
 def _strip(passage: Passage) -> None:
     request = passage.request
-    for name in {name for name in request.names if name[:7] == _HEADER_PREFIX}:
-        request.remove(name)
-    request.remove(_UNTRUSTED)
+    for name in set(request.names) - HARMLESS:
+        if name.startswith(_HEADER_PREFIX) or name == _UNTRUSTED:
+            request.remove(name)
