@@ -122,7 +122,8 @@ class TransactionLayer:
     @property
     def transactions(self) -> int:
         """How many transactions there are."""
-        return len(self._servers) + len(self._clients) + len(self._answers) + len(self._former)
+        answered = len(self._answers) + len(self._former) + len(self._forgotten)
+        return len(self._servers) + len(self._clients) + answered
 
     @property
     def timers(self) -> int:

@@ -20,6 +20,72 @@ class Case(SynchronousTestCase):
         self.layer = self.station.layer
 
 
+class AnswerTests(Case):
+    """Requests that are answered at once, without a machine."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.station.accepting = False
+        self.station.advance(0.1)
+
+    def answered(self, reliable: bool = False) -> None:
+        station = self.station
+        flow = station.flow(reliable)
+        station.receive(request("REGISTER"), flow)
+        ((received, _),) = station.user.requests
+        self.layer.answer(received, flow, reply(received, 200, "", "to"))
+        self.layer.outbox.flush()
+        self.assertEqual(station.sent(), ["200"])
+
+    def test_again(self) -> None:
+        """What comes again within 64*T1 gets the same answer, and nobody is asked."""
+        self.answered()
+        for _ in range(31):
+            self.station.advance(1)
+            self.assertEqual(self.station.receive(request("REGISTER")), [])
+            self.assertEqual(self.station.sent(), ["200"])
+
+    def test_forgotten(self) -> None:
+        """After twice that time it is forgotten."""
+        self.answered()
+        self.assertEqual(self.layer.transactions, 1)
+        self.station.advance(64.3)
+        self.assertEqual(self.layer.transactions, 0)
+        self.assertEqual(self.station.receive(request("REGISTER")), ["request REGISTER"])
+
+    def test_forgotten_in_portions(self) -> None:
+        """Many are freed a few at a time: the node answers meanwhile."""
+        with patch.object(module, "FORGOTTEN_A_TICK", 1):
+            self.answered()
+            self.layer._answers.update(
+                {
+                    str(number): self.layer._answers["z9hG4bKone|192.0.2.7:5060|REGISTER"]
+                    for number in range(5)
+                }
+            )
+            counts = []
+            for _ in range(650):
+                self.station.advance(0.1)
+                counts.append(self.layer.transactions)
+        self.assertEqual(list(dict.fromkeys(counts)), [6, 5, 4, 3, 2, 1, 0])
+
+    def test_stream(self) -> None:
+        """Nothing comes again over a stream, so nothing is kept."""
+        self.answered(reliable=True)
+        self.assertEqual(self.layer.transactions, 0)
+
+    def test_not_written(self) -> None:
+        """An answer that could not be journaled is not given when the request comes again."""
+        station = self.station
+        station.receive(request("REGISTER"))
+        ((received, flow),) = station.user.requests
+        station.journal.failing = True
+        self.layer.answer(received, flow, reply(received, 200, "", "to"))
+        self.layer.outbox.flush()
+        self.assertEqual(station.sent(), [])
+        self.assertEqual(station.receive(request("REGISTER")), ["request REGISTER"])
+
+
 class ServerTests(Case):
     """Requests that come in."""
 
