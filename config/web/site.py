@@ -91,6 +91,9 @@ class ApiSite(Site):
         )
         self.connections = 0
 
+    def logPrefix(self) -> str:
+        return "API"
+
     def log(self, request: Any) -> None:
         """Write no access log: who changed what is in the audit."""
 

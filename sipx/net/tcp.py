@@ -173,6 +173,9 @@ class _Incoming(Factory):
     def buildProtocol(self, addr: IAddress | None) -> SipProtocol | None:
         return self._tcp.admit(addr.host)  # type: ignore[union-attr]  # TCP's have one
 
+    def logPrefix(self) -> str:
+        return "SIP over TCP"
+
 
 class _Outgoing(ClientFactory):
     """Makes one connection and tells all who wait for it."""

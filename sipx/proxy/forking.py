@@ -75,7 +75,9 @@ class Forwarding:
             RemoteError: it cannot be record-routed, or has no breadth left.
         """
         request = passage.request
-        if passage.breadth < 1:
+        # A group too wide waits its turn; but when a request comes back to fork again, trying all
+        # in turn would be work without end (RFC 5393 section 5.3.3: 440).
+        if passage.breadth < (len(passage.targets) if passage.spirals else 1):
             raise RemoteError(440, "Max-Breadth Exceeded")
         self._proxy = proxy
         self._passage = passage

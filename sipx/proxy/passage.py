@@ -32,6 +32,7 @@ class Passage:
         server: who answers it here, instead of targets.
         version: of the configuration that resolved it.
         loop: what our branch carries to recognize loops by.
+        spirals: how often it has been here before.
         breadth: Max-Breadth left for parallel branches (RFC 5393).
     """
 
@@ -47,6 +48,7 @@ class Passage:
         "request",
         "routed",
         "server",
+        "spirals",
         "state",
         "targets",
         "uri",
@@ -72,6 +74,7 @@ class Passage:
         self.version = 0
         self.loop = ""
         self.breadth = 0
+        self.spirals = 0
 
 
 class Rejection:

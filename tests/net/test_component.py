@@ -82,6 +82,7 @@ class ComponentTests(SynchronousTestCase):
         self.assertEqual([entry[3] for entry in self.reactor.tcpServers], LISTEN)
         self.assertEqual([host for host, _ in transport.addresses()], LISTEN)
         self.assertIn(f"listening: {self.everywhere}", self.said("tcp"))
+        self.assertEqual(self.reactor.tcpServers[0][1].logPrefix(), "SIP over TCP")
         gauges = self.context.health.report()["gauges"]
         self.assertLess({"tcp_broken", "tcp_cut_off", "tcp_refused"}, set(gauges))
         service.stopService()

@@ -5,6 +5,7 @@ A whole node in memory; what is asked is what leaves it, or what it answers.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from sipx.core.message import Request, reply
 from sipx.core.parser import parse_datagram
 from sipx.core.routestate import scope_of, seal
-from tests.proxy.house import DOMAIN, HOST, House, ask, bind, credentials
+from sipx.proxy.steps.hops import MOST_SPIRALS
+from tests.proxy.house import DOMAIN, HOST, House, ask, bind, binding, credentials
 
 STRANGER = ("198.51.100.9", 5060)
 PHONE = ("192.0.2.7", 5060)
@@ -373,6 +375,40 @@ class NodeTests(Case):
             sent = self.house.ask(message.to_bytes(), (HOST, 5060))
         self.assertEqual(getattr(sent[0][1], "status", None), 482)
         self.assertLessEqual(len(statuses), 2)
+
+    def test_circle(self) -> None:
+        """Contacts that name users of ours are resolved here: a circle ends, at once."""
+        location: Any = self.house.location
+        found = [
+            replace(binding("202", PHONE), contact=f"sip:202@{HOST}:5060;x={number}")
+            for number in range(9)
+        ]
+        location.change("202", (), found)
+        self.assertEqual(self.stranger("INVITE", ABSENT), "482")
+        self.assertEqual(self.house.layer.transactions, 0)
+
+    def test_address_of_ours_as_contact(self) -> None:
+        """A contact that names another user of ours rings that user's phones."""
+        bind(self.house, "202", (HOST, 5060))
+        location: Any = self.house.location
+        (old,) = location.held("202")
+        to_200 = replace(old, contact=f"sip:200@{HOST}:5060")
+        location.change("202", [old], [to_200])
+        self.assertEqual(self.stranger("INVITE", ABSENT), "INVITE 192.0.2.7")
+
+    def test_spirals(self) -> None:
+        """A request that comes back again and again by other ways is refused some day."""
+        own = f"Via: SIP/2.0/UDP {HOST}:5060;branch=z9hG4bKx"
+        for visits, status in ((MOST_SPIRALS, "INVITE 192.0.2.7"), (MOST_SPIRALS + 1, "482")):
+            lines = [f"{own}{number}.{number}" for number in range(visits)]
+            found = self.stranger("INVITE", USER, *lines)
+            self.assertEqual(found, status, visits)
+
+    def test_fork_that_comes_back(self) -> None:
+        """A request that comes back may fork no wider than it is allowed to (RFC 5393: 440)."""
+        bind(self.house, "200", ("192.0.2.71", 5060))
+        lines = (f"Via: SIP/2.0/UDP {HOST}:5060;branch=z9hG4bKx.1", "Max-Breadth: 1")
+        self.assertEqual(self.stranger("INVITE", USER, *lines), "440")
 
     def test_full(self) -> None:
         """While the node stops new calls are refused with 503."""

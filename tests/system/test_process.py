@@ -73,6 +73,18 @@ class RefusalTests(TestCase):
         second.http_port = first.http_port
         self.assertIn(str(first.http_port), await self.refusal(second))
 
+    async def test_refused_first_start(self) -> None:
+        """A first start that is refused makes no users; the next one does, and shows them."""
+        node = self.make_node(options=("--quickstart",))
+        shown = node.state / "quickstart.txt"
+        for port in (node.http_port, node.port):
+            with socket.create_server((HOST, port)):
+                self.assertIn(str(port), await self.refusal(node))
+            self.assertFalse(shown.exists())
+        await node.start()
+        self.assertEqual(len(await node.ask("user", "list")), 5)
+        self.assertTrue(shown.exists())
+
     async def test_same_state_folder(self) -> None:
         """A state folder that a running node has is not used by a second one."""
         first, second = self.make_node(), self.make_node()

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sipx.core.errors import RemoteError
+from sipx.core.responsecontext import MOST_BRANCHES
 from sipx.core.target import Target
 from sipx.proxy.passage import DROP, Rejection
 from sipx.proxy.steps.authenticate import UNCHALLENGED, Authenticate, in_scope
 from sipx.proxy.steps.extensions import unsupported
-from sipx.routing.resolve import resolve
+from sipx.routing.resolve import Decision, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,14 +84,47 @@ class Destination:
         decision = resolve(snapshot, self, passage.uri, passage.now)
         passage.version = snapshot.version
         passage.dialed = decision.user
-        passage.targets = decision.targets
         if decision.status:
             return Rejection(decision.status, decision.reason)
-        if self._ring_time is not None and len(decision.targets) > 0:
-            passage.targets = self.with_ring_time(decision.targets)
+        targets = self._expanded(decision, passage.now)
+        if not targets:
+            return Rejection(482, "Registered Addresses Lead In A Circle")
+        if self._ring_time is not None:
+            targets = self.with_ring_time(targets)
+        passage.targets = targets
         return None
 
-    def with_ring_time(self, targets: tuple[Target, ...]) -> list[Target]:
+    def _expanded(self, decision: Decision, now: float) -> Sequence[Target]:
+        """Put what is behind them in the place of targets that name users of ours.
+
+        A contact may be an address of our domain. It is resolved here and not sent to ourselves:
+        each user counts once, so what leads in a circle ends, and what forks to itself under
+        many names does not grow.
+        """
+        targets = decision.targets
+        if not any(self._names_us(target) for target in targets):
+            return targets
+        seen = {decision.user}
+        pending = list(targets)
+        found: list[Target] = []
+        while pending and len(found) < MOST_BRANCHES:
+            target = pending.pop(0)
+            if not self._names_us(target):
+                found.append(target)
+                continue
+            behind = resolve(self._configuration.routing, self, target.uri, now)
+            if behind.user not in seen:
+                seen.add(behind.user)
+                pending += behind.targets
+        return found
+
+    def _names_us(self, target: Target) -> bool:
+        uri = target.uri
+        if target.server or target.path or not uri.is_sip:
+            return False
+        return self._identity.is_ours(uri.host, uri.port)
+
+    def with_ring_time(self, targets: Sequence[Target]) -> list[Target]:
         """Let targets that have no ring time of their own ring as long as the node says."""
         return [
             Target(
@@ -180,7 +214,7 @@ class Destination:
         """Find the targets of a contact that a 3xx named (16.5, 16.7 step 4)."""
         if uri.scheme == "tel" or (uri.is_sip and self._identity.is_ours(uri.host, uri.port)):
             decision = resolve(self._configuration.routing, self, uri, passage.now)
-            return self.with_ring_time(decision.targets)
+            return self.with_ring_time(self._expanded(decision, passage.now))
         binding = self._location.by_contact(uri.key()) if uri.user else None
         if binding is not None:
             return [Target(uri, user=binding.user, flow=binding.flow, path=binding.path)]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_FORWARDS: Final = 70  # RFC 3261 section 16.6 step 3
 LARGEST_MAX_FORWARDS: Final = 255
+MOST_SPIRALS: Final = 5  # visits of one request to this node, each by another way
 DEFAULT_MAX_BREADTH: Final = 60  # RFC 5393 section 5.3.3
 LARGEST_MAX_BREADTH: Final = 1000
 
@@ -76,9 +77,12 @@ class Loops:
             vias = request.vias()
         except RemoteError as error:
             return Rejection(error.status, error.reason)
-        for via in vias:
-            if self._is_own(via.host, via.port) and via.branch.rpartition(".")[2] == loop:
-                return Rejection(482, "Loop Detected")
+        own = [via.branch.rpartition(".")[2] for via in vias if self._is_own(via.host, via.port)]
+        if loop in own:
+            return Rejection(482, "Loop Detected")
+        if len(own) > MOST_SPIRALS:
+            return Rejection(482, "It Has Been Here Too Often")
+        passage.spirals = len(own)
         return None
 
 
