@@ -95,7 +95,11 @@ class IHealth(Interface):
         """Name a number that can be read at any time, with its limit when it has one."""
 
     def report() -> Mapping[str, Any]:
-        """Give ``{"ok": bool, "parts": {...}, "gauges": {...}}``, plain JSON values."""
+        """Give ``{"ok": bool, "parts": {...}, "gauges": {...}}``, plain JSON values.
+
+        A part is ``{"ok": bool, "text": str}``, a gauge ``{"value": number or None, "limit":
+        number or None}``; None as a value means that it could not be read.
+        """
 
 
 class IJournal(Interface):
@@ -153,7 +157,7 @@ class IFlow(Interface):
         """Give the flow to another port of the same peer (RFC 3261 section 18.2.2)."""
 
     def send(message: Any) -> None:
-        """Send at once; a Request, a Response or bytes already serialised."""
+        """Send at once; a Request, a Response or bytes already serialized."""
 
 
 class ITransport(Interface):
@@ -235,7 +239,7 @@ class IBindingStore(Interface):
         """Read all stored bindings; blocks; for start-up.
 
         Returns:
-            Mappings with the keys of the ``bind`` record below, in its order: user, contact,
+            Mappings with the keys of IJournal's ``bind`` record, in its order: user, contact,
             q, expires (utc), call_id, cseq, path (list), flow (text), instance, instrument,
             user_agent, registered (utc).
         """
@@ -250,7 +254,14 @@ class ICallRecordStore(Interface):
     def find(
         limit: int, before: float | None, user: str | None, call_id: str | None
     ) -> Deferred[Sequence[CallRecord]]:
-        """Read records, latest start first."""
+        """Read records, latest start first.
+
+        Args:
+            limit: how many at most.
+            before: utc seconds; only calls that started before.
+            user: only calls with this caller or callee.
+            call_id: only calls with this Call-ID.
+        """
 
 
 class ICallObserver(Interface):

@@ -50,7 +50,7 @@ class IUserCommands(Interface):
     """Edits of users.  Each is checked, stored with an audit row, and then in force.
 
     An edit that is refused changes nothing.  ``actor`` says who did it, for the audit.  An
-    edit goes on when its Deferred is cancelled.
+    edit goes on when its Deferred is canceled.
     """
 
     def add_user(edit: UserEdit, actor: str) -> Deferred[User]:

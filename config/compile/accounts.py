@@ -5,15 +5,11 @@ HA1 is as good as the password at this node, so it is in memory only.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from twisted.logger import Logger
-
-from sipx.auth.snapshot import Account, AccountSnapshot
-
-log = Logger()
+from sipx.auth.snapshot import Account, AccountSnapshot, password_context
+from sipx.core.digest import MD5, SHA256, compute_ha1
 
 
 class Unsealer(Protocol):
@@ -23,23 +19,17 @@ class Unsealer(Protocol):
         """Open what was sealed for a context; ValueError when it was altered."""
 
 
-def password_context(user: str) -> str:
-    """Say what a user's sealed password belongs to, so that it opens nobody else's account."""
-    return f"password:{user}"
-
-
 def account(user: str, sealed: bytes, keys: Unsealer, realm: str) -> Account:
     """Compile one account.
 
     Raises:
         ValueError: the password does not open: another key, or altered.
     """
-    prefix = f"{user}:{realm}:"
-    text = (prefix + keys.unseal(sealed, password_context(user))).encode("utf-8", "surrogateescape")
+    password = keys.unseal(sealed, password_context(user))
     return Account(
         user=user,
-        ha1_md5=hashlib.md5(text, usedforsecurity=False).hexdigest(),
-        ha1_sha256=hashlib.sha256(text).hexdigest(),
+        ha1_md5=compute_ha1(MD5, user, realm, password),
+        ha1_sha256=compute_ha1(SHA256, user, realm, password),
         sealed=sealed,
     )
 

@@ -19,7 +19,7 @@ EMAIL_LIMIT: Final = 254  # RFC 5321: 256 octets of path, two of them the bracke
 ALIASES_LIMIT: Final = 64  # each is a row and an entry in the routing snapshot
 PASSWORD_MINIMUM: Final = 8  # what a stranger may try at a node without being its user
 PASSWORD_LIMIT: Final = 128  # longer than any phone can store
-EXTRAS_LIMIT: Final = 64  # as many columns as a CSV file can have that are not modelled
+EXTRAS_LIMIT: Final = 64  # as many columns as a CSV file can have that are not modeled
 EXTRA_NAME_LIMIT: Final = 64  # characters of such a column's label
 EXTRA_LIMIT: Final = 2048  # characters of such a cell
 

@@ -1,1 +1,1 @@
-"""Where configuration is kept; the only room with SQL."""
+"""Where configuration, registrations and call records are kept; the only room with SQL."""

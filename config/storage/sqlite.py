@@ -57,8 +57,8 @@ class SQLiteDatabase:
         self._reactor = reactor
         self._path = path
         self._busy = busy
-        self._writer: _Thread | None = None
-        self._readers: _Thread | None = None
+        self._writer: _Threads | None = None
+        self._readers: _Threads | None = None
 
     def open(self) -> None:
         """Open the file, bring it to the newest schema and start the threads; blocks.
@@ -90,8 +90,8 @@ class SQLiteDatabase:
             ) from newer
         except (sqlite3.Error, StorageError) as error:
             raise StartError(self._sentence(error)) from error
-        self._writer = _Thread("sipx database writer", 1, self._connect)
-        self._readers = _Thread("sipx database reader", READERS, self._connect)
+        self._writer = _Threads("sipx database writer", 1, self._connect)
+        self._readers = _Threads("sipx database reader", READERS, self._connect)
 
     def read(self, work: Work[T]) -> Deferred[T]:
         return self._deferred(self._readers, work, "begin")
@@ -144,7 +144,7 @@ class SQLiteDatabase:
             raise
         return connection
 
-    def _deferred(self, threads: _Thread | None, work: Work[T], begin: str) -> Deferred[T]:
+    def _deferred(self, threads: _Threads | None, work: Work[T], begin: str) -> Deferred[T]:
         result: Deferred[T] = Deferred()
 
         def done(future: Future[T]) -> None:
@@ -166,7 +166,7 @@ class SQLiteDatabase:
             result.errback(Failure())
         return result
 
-    def _blocking(self, threads: _Thread | None, work: Work[T], begin: str) -> T:
+    def _blocking(self, threads: _Threads | None, work: Work[T], begin: str) -> T:
         try:
             if threads is not None:
                 return threads.submit(lambda own: _transact(own, work, begin)).result()
@@ -210,7 +210,7 @@ class SQLiteDatabase:
         )
 
 
-class _Thread:
+class _Threads:
     """Some threads that share a queue, each with a connection of its own."""
 
     def __init__(self, name: str, count: int, connect: Callable[[], sqlite3.Connection]) -> None:

@@ -167,7 +167,7 @@ class Api:
     ) -> bytes:
         try:
             if declared.access is not Access.PUBLIC:
-                self._authorise(request)
+                self._authorize(request)
             asked = Asked(
                 _query(request, declared.query), _body(request, declared.body), "api token"
             )
@@ -183,7 +183,7 @@ class Api:
             request.setHeader(name, value)
         return b"" if answer.value is None else write_json(request, JSON, answer.value)
 
-    def _authorise(self, request: Any) -> None:
+    def _authorize(self, request: Any) -> None:
         given = request.getHeader(b"authorization") or b""
         scheme, _, token = given.strip().partition(b" ")
         if scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token):

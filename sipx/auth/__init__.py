@@ -1,1 +1,1 @@
-"""Digest challenges, nonces, permissions and what may be believed on arrival."""
+"""Who sent a request: digest challenges, nonces, credentials against accounts."""

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final
 
 from zope.interface import implementer
 
 from sipx.auth.challenge import OFFERABLE, ChallengeWriter
 from sipx.auth.interfaces import IAuthenticator
 from sipx.auth.nonce import Nonces, Verdict
-from sipx.auth.snapshot import Account, AccountSnapshot
+from sipx.auth.snapshot import Account, AccountSnapshot, password_context
 from sipx.core.digest import (
     MD5,
     SHA256,
@@ -72,12 +72,13 @@ class Refusal(Enum):
     STALE = auto()
 
 
-class _Derived(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Derived:
     """HA1 values of a ``user/instrument`` name, and the sealed password they came from."""
 
-    sealed: bytes
-    md5: str
-    sha256: str
+    sealed: bytes = field(repr=False)
+    md5: str = field(repr=False)
+    sha256: str = field(repr=False)
 
 
 _NOBODY: Final = Account("", "0" * MD5.length, "0" * SHA256.length, b"")
@@ -112,7 +113,7 @@ class Authenticator:
             algorithms: names of `OFFERABLE`, in the order to offer them.
             nonces: of the same realm.
             accounts: gives the current snapshot.
-            unseal: opens ``Account.sealed``, given the context ``password:USER``.
+            unseal: opens ``Account.sealed``, given its ``password_context``.
             epoch: see IAuthenticator.
             most_derived: HA1 values kept of ``user/instrument`` names.
         """
@@ -199,7 +200,7 @@ class Authenticator:
     def _derive(self, username: str, account: Account) -> _Derived:
         if account is _NOBODY:
             return _Derived(b"", _NOBODY.ha1_md5, _NOBODY.ha1_sha256)
-        password = self._unseal(account.sealed, f"password:{account.user}")
+        password = self._unseal(account.sealed, password_context(account.user))
         return _Derived(
             account.sealed,
             compute_ha1(MD5, username, self.realm, password),

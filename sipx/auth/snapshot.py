@@ -1,12 +1,17 @@
 """The slice of the configuration that authentication needs: accounts with their HA1.
 
-Frozen; ``config.compile`` makes it, the node swaps it in whole.
+Frozen; ``config.compile`` makes it, ``config.commands`` swaps it in whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+
+def password_context(user: str) -> str:
+    """Say what a user's sealed password belongs to, so that it opens nobody else's account."""
+    return f"password:{user}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +22,7 @@ class Account:
         user: the user's name, which is also the authentication name.
         ha1_md5: MD5 of ``user:realm:password``, lower-case hex.
         ha1_sha256: the same with SHA-256.
-        sealed: the password sealed with the node's key (sipx.node.keys), from which the
+        sealed: the password sealed with the cluster's key (sipx.node.keys), from which the
             HA1 of ``user/instrument`` names is derived.
     """
 

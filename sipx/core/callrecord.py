@@ -1,4 +1,4 @@
-"""A call record: one row per call, keyed by Call-ID and the caller's From tag."""
+"""A call record: one row per call, keyed by Call-ID, the caller's From tag and the start."""
 
 from __future__ import annotations
 

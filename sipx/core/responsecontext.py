@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from sipx.core.message import Response
@@ -46,7 +46,6 @@ class Branch:
     __slots__ = (
         "canceled",
         "canceling",
-        "context",
         "deadline",
         "given_up",
         "response",
@@ -56,9 +55,8 @@ class Branch:
         "transaction",
     )
 
-    def __init__(self, target: Target, context: ResponseContext) -> None:
+    def __init__(self, target: Target) -> None:
         self.target = target
-        self.context = context
         self.state = BranchState.WAITING
         self.status = 0
         self.response: Response | None = None
@@ -106,7 +104,6 @@ class ResponseContext:
         branches: in the order they were added.
         deadline: monotonic seconds at which ``expired`` wants to be called.
         answered: a final response went upstream.
-        wheel_slot: the timer wheel's.
     """
 
     __slots__ = (
@@ -118,15 +115,12 @@ class ResponseContext:
         "answered",
         "branches",
         "deadline",
-        "driver",
-        "wheel_slot",
     )
 
     def __init__(
         self,
         invite: bool,
         timer_c: float,
-        driver: object | None = None,
         width: int = MOST_BRANCHES,
     ) -> None:
         """Make a context without targets.
@@ -134,14 +128,11 @@ class ResponseContext:
         Args:
             invite: the request is INVITE.
             timer_c: seconds.
-            driver: whatever the driver keeps with it.
             width: branches that may be started together, at least 1: Max-Breadth (RFC 5393).
         """
         self.branches: list[Branch] = []
         self.deadline = math.inf
         self.answered = False
-        self.wheel_slot = -1
-        self.driver = driver
         self._invite = invite
         self._timer_c = timer_c
         self._width = width
@@ -164,7 +155,7 @@ class ResponseContext:
             if target.uri.text in known:
                 continue
             known.add(target.uri.text)
-            branch = Branch(target, self)
+            branch = Branch(target)
             self.branches.append(branch)
             fresh.append(branch)
         if len(fresh) == 1 and not self._serial:
@@ -176,10 +167,6 @@ class ResponseContext:
                 groups.setdefault(branch.target.q, []).append(branch)
             self._serial = [groups[q] for q in sorted(groups)]
         return len(fresh)
-
-    def next_group(self) -> Sequence[Branch]:
-        """The group that starts next, for those who must count it (Max-Breadth)."""
-        return self._serial[-1] if self._serial else ()
 
     def start(self, now: float) -> list[Action]:
         """Start the next group, or finish when there is none."""

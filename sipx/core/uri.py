@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -284,11 +284,3 @@ def equivalent(first: Uri, second: Uri) -> bool:
 def _header_set(text: str) -> dict[str, str]:
     pairs = (part.partition("=") for part in text.split("&") if part)
     return {comparable(name).lower(): comparable(value) for name, _, value in pairs}
-
-
-def with_port(uri: Uri, port: int | None) -> Uri:
-    """The same URI at another port."""
-    made = build(uri.scheme, uri.user, uri.password, uri.host, port, uri.params)
-    if not uri.headers:
-        return made
-    return replace(made, headers=uri.headers, text=f"{made.text}?{uri.headers}")

@@ -31,11 +31,6 @@ class Health:
         self._gauges[name] = (read, limit)
 
     def report(self) -> Mapping[str, Any]:
-        """Give ``{"ok": bool, "parts": {...}, "gauges": {...}}``, plain JSON values.
-
-        A part is ``{"ok": bool, "text": str}``, a gauge ``{"value": number or None, "limit":
-        number or None}``; None as a value means that it could not be read.
-        """
         return {
             "ok": all(part["ok"] for part in self._parts.values()),
             "parts": {name: dict(self._parts[name]) for name in sorted(self._parts)},

@@ -1,7 +1,7 @@
 """Who the node is: its domain, its digest realm, the addresses and hosts that are its own.
 
-The realm is drawn at first start and kept in ``STATE/node.json``: passwords are stored as
-HA1 values, which contain it, so it must survive a new address or domain.
+The realm is drawn at first start and kept in ``STATE/node.json``: phones may have been given
+it with their password, and HA1 values contain it, so it survives a new address or domain.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def kept_realm(state: Path) -> str:
         realm = json.loads(text)["realm"]
     except (ValueError, KeyError, TypeError) as error:
         raise StartError(
-            f"{path} is damaged: put back the copy from a backup, because stored passwords"
-            " depend on the realm in it."
+            f"{path} is damaged: put back the copy from a backup, because phones may know the"
+            " realm in it."
         ) from error
     if not isinstance(realm, str) or not realm:
         raise StartError(f"{path} is damaged: it has no realm.")

@@ -241,7 +241,8 @@ class Journal:
         self._health.set(
             "journal",
             False,
-            f"cannot be written: {error.strerror}; registrations and calls are refused meanwhile",
+            f"cannot be written: {error.strerror}; registrations are refused, call records wait"
+            " meanwhile",
         )
         try:
             os.ftruncate(self._file, end)

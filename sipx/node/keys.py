@@ -45,7 +45,7 @@ class KeyRing:
         """Give the 32 octets of one purpose.
 
         Args:
-            purpose: a constant of the code, such as ``"record-route"``; never a peer's word,
+            purpose: a constant of the code, such as ``"dialog-state"``; never a peer's word,
                 because each is remembered.
         """
         found = self._derived.get(purpose)
@@ -59,7 +59,7 @@ class KeyRing:
 
         Args:
             text: the secret.
-            context: what it belongs to, such as ``"user 200"``; not stored.
+            context: what it belongs to, such as ``"password:200"``; not stored.
         """
         nonce = os.urandom(_NONCE_OCTETS)
         sealed = self._cipher.encrypt(nonce, text.encode("utf-8", "surrogateescape"), _aad(context))

@@ -76,12 +76,12 @@ def _sorted(waits: dict[str, set[str]]) -> list[str]:
 
 def _missing(component: IComponent, interface: str, known: Sequence[IComponent]) -> str:
     what = f"The component {component.name} needs {interface}, which no running component provides"
-    helpers = sorted(
+    able = sorted(
         other.name
         for other in known
         if interface in other.provides and other.name != component.name
     )
-    if not helpers:
+    if not able:
         return f"{what} and no installed one could; install one, or --disable {component.name}."
-    which = " or ".join(helpers)
+    which = " or ".join(able)
     return f"{what}: enable {which}, or --disable {component.name}."

@@ -1,6 +1,6 @@
 """The slice of the configuration that routing needs.
 
-Frozen; ``config.compile`` makes it, the node swaps it in whole.
+Frozen; ``config.compile`` makes it, ``config.commands`` swaps it in whole.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A call or a request that can be awaited."""
+"""Requests that end here, as whoever answers them sees them."""

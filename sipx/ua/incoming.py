@@ -21,6 +21,7 @@ class IncomingRequest:
         flow: what it came over.
         user: the authenticated user's name, empty when nobody authenticated.
         instrument: which of the user's phones, when the authentication name says so.
+        to_tag: ours, which ``reply`` gives to responses.
         now: monotonic seconds at which it arrived.
     """
 

@@ -103,7 +103,7 @@ def main() -> None:
             ("parse", parse),
             ("parse, and the values that a proxy reads", read),
             ("copy", copy),
-            ("serialise", write),
+            ("serialize", write),
             ("out of a TCP stream", frame),
         ):
             print(f"{best(work):7.2f} us  {name:6} {step}")

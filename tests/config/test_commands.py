@@ -197,7 +197,7 @@ class CommandTests(ConfigurationTestCase):
         await self.commands.remove_user("200", "test")
         self.assertEqual((list(accounts.accounts), list(routing.names)), (["200"], ["200"]))
 
-    async def test_cancelled(self) -> None:
+    async def test_canceled(self) -> None:
         """An edit whose asker went away is done all the same, in the database and in force."""
         adding = self.commands.add_user(edit("200"), "test")
         adding.cancel()

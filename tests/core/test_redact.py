@@ -99,7 +99,7 @@ class RedactTests(TestCase):
         for name, (text, part) in SHOWN.items():
             self.assertIn(part, redact(text.encode()), name)
 
-    def test_neighbours_untouched(self) -> None:
+    def test_neighbors_untouched(self) -> None:
         """The lines around a secret stay as they are."""
         shown = redact(b"To: <sip:a@b>\r\nAuthorization: Basic abc\r\nCSeq: 1 INVITE\r\n\r\nbody")
         self.assertEqual(

@@ -395,13 +395,6 @@ class HistoryTests(SynchronousTestCase):
             [("a 486", []), ("b 486", ["start c"]), ("c 486", ["forward 486 a"])],
         )
 
-    def test_next_group(self) -> None:
-        """The group that starts next can be counted before it does."""
-        story = Story(target("a"), target("b"), target("c", 0.1))
-        self.assertEqual(len(story.context.next_group()), 2)
-        story.start()
-        self.assertEqual(len(story.context.next_group()), 1)
-
     def test_deadline_of_a_finished_request(self) -> None:
         """When all branches have ended, calling ``expired`` finds nothing and waits no more."""
         story = Story(target("a", 1.0, 20.0))

@@ -174,15 +174,15 @@ class InviteClientTests(SynchronousTestCase):
         self.assertEqual(fed(InviteClient, UDP, I.SUCCESS, I.PROVISIONAL)[1][1:], [()])
         self.assertEqual(fed(InviteClient, UDP, I.FINAL, I.PROVISIONAL)[1][1:], [()])
 
-    def test_cancelled(self) -> None:
+    def test_canceled(self) -> None:
         """After CANCEL responses come through as before."""
-        cancelled = (I.PROVISIONAL, I.CANCEL)
+        canceled = (I.PROVISIONAL, I.CANCEL)
         self.assertEqual(
-            fed(InviteClient, UDP, *cancelled, I.PROVISIONAL, I.FINAL),
+            fed(InviteClient, UDP, *canceled, I.PROVISIONAL, I.FINAL),
             (S.COMPLETED, [(DELIVER,), (), (DELIVER,), (ACK, DELIVER)]),
         )
         self.assertEqual(
-            fed(InviteClient, UDP, *cancelled, I.CANCEL, I.SUCCESS),
+            fed(InviteClient, UDP, *canceled, I.CANCEL, I.SUCCESS),
             (S.ACCEPTED, [(DELIVER,), (), (), (DELIVER,)]),
         )
 

@@ -83,8 +83,8 @@ class InviteClientTimingTests(SynchronousTestCase):
             [(0, SEND), (0.1, ACK), (0.1, DELIVER), (20, ACK), (32.1, END)],
         )
 
-    def test_cancelled(self) -> None:
-        """A cancelled INVITE without a final response ends 64*T1 after the CANCEL."""
+    def test_canceled(self) -> None:
+        """A canceled INVITE without a final response ends 64*T1 after the CANCEL."""
         self.assertEqual(
             played(
                 InviteClient,

@@ -18,7 +18,6 @@ from sipx.core.uri import (
     equivalent,
     parse_uri,
     unescape,
-    with_port,
 )
 from tests.core import strategies
 
@@ -258,14 +257,6 @@ class ChangingTests(SynchronousTestCase):
         uri = parse_uri("sip:a@h;x;transport=tcp;y=1")
         self.assertEqual(str(uri.without("x", "y", "z")), "sip:a@h;transport=tcp")
         self.assertIs(uri.without("z"), uri)
-
-    def test_with_port(self) -> None:
-        """Only the port changes."""
-        for text, port, changed in (
-            ("sip:a@h:1;lr?x=y", 2, "sip:a@h:2;lr?x=y"),
-            ("sip:a@h:1;lr", None, "sip:a@h;lr"),
-        ):
-            self.assertEqual(with_port(parse_uri(text), port), parse_uri(changed))
 
     @settings(derandomize=True, deadline=None)
     @given(strategies.sip_uris)

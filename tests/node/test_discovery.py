@@ -57,7 +57,7 @@ class DiscoveryTests(SynchronousTestCase):
     def test_broken(self) -> None:
         """A module that raises is named with its exception; the others are found."""
         self.write("good", DECLARATION.format(variable="x", name="alpha"))
-        self.write("raises", "raise ValueError('no licence')\n")
+        self.write("raises", "raise ValueError('no license')\n")
         self.write("unreadable", "x = = 1\n")
         self.write("missing", "import no_such_module_anywhere\n")
         self.write("exits", "raise SystemExit(3)\n")
@@ -65,7 +65,7 @@ class DiscoveryTests(SynchronousTestCase):
         self.assertEqual([one.name for one in found.components], ["alpha"])
         broken = dict(found.broken)
         self.assertEqual(sorted(broken), ["exits", "missing", "raises", "unreadable"])
-        self.assertEqual(broken["raises"], "ValueError: no licence")
+        self.assertEqual(broken["raises"], "ValueError: no license")
         self.assertIn("SyntaxError: ", broken["unreadable"])
         self.assertEqual(
             broken["missing"], "ModuleNotFoundError: No module named 'no_such_module_anywhere'"

@@ -112,16 +112,16 @@ class PluginTests(SynchronousTestCase):
     def test_starts(self) -> None:
         """They are found, ordered, given their options, and started; a broken one is named."""
         self.install()
-        (self.plugins / "broken_plugin.py").write_text("raise ValueError('no licence')\n")
+        (self.plugins / "broken_plugin.py").write_text("raise ValueError('no license')\n")
         done = self.twistd(*self.without, "--lamp-watts", "60")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("ValueError: no licence", done.stderr)
+        self.assertIn("ValueError: no license", done.stderr)
         told = json.loads((self.state / "told.json").read_text())
         self.assertEqual((told["watts"], told["lit"]), (60, 1))
         self.assertFalse(told["health"]["ok"])
         parts = told["health"]["parts"]
         self.assertEqual(
-            parts["plugin broken_plugin"]["text"], "does not load: ValueError: no licence"
+            parts["plugin broken_plugin"]["text"], "does not load: ValueError: no license"
         )
         self.assertEqual(parts["components"]["text"], "lamp, switch")
 

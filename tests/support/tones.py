@@ -1,4 +1,4 @@
-"""Tones: written to a WAV file, and recognised in one with the Goertzel algorithm."""
+"""Tones: written to a WAV file, and recognized in one with the Goertzel algorithm."""
 
 from __future__ import annotations
 

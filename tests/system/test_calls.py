@@ -165,7 +165,7 @@ class ForkingTests(SippTestCase):
     """A user with three phones."""
 
     async def test_one_of_three_answers(self) -> None:
-        """All three ring; when one answers, the others are cancelled, and there is one record."""
+        """All three ring; when one answers, the others are canceled, and there is one record."""
         phones = [self.phone("202") for _ in range(3)]
         for phone in phones:
             await phone.register()

@@ -107,8 +107,6 @@ class Telephony:
             **report,
             "gauges": {
                 name: {key: _finite(value) for key, value in gauge.items()}
-                if isinstance(gauge, dict)
-                else _finite(gauge)
                 for name, gauge in report["gauges"].items()
             },
         }
