@@ -457,7 +457,9 @@ class Request(Message):
         return self._copy_to(Request(self.method, self.uri_text, [], []))
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {self.uri_text}>"
+        # It ends up in logs: the URI may hold a password, and anything in its headers.
+        place = self.uri_text.partition("?")[0].rpartition("@")[2]
+        return f"<Request {self.method} to {place[:64]!r}>"
 
 
 class Response(Message):

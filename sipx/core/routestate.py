@@ -23,8 +23,8 @@ PARAM: Final = "sx"  # of the Record-Route URI
 VERSION: Final = "1"
 SCOPE_BYTES: Final = 6  # of the hash of one address; a guess hits one in 2**48
 MAC_BYTES: Final = 17  # with them the whole is a multiple of 3 octets: one text, no padding
-MOST_SCOPES: Final = 8
-_LONGEST: Final = 160  # characters of the parameter; ours are at most 93
+MOST_SCOPES: Final = 3
+_LONGEST: Final = 49  # characters of the parameter: version, and 36 octets
 _AUTHENTICATED: Final = 1
 
 
@@ -34,18 +34,37 @@ class RouteState:
 
     Attributes:
         authenticated: the initiator proved to be one of our users.
-        scope: hashes of the addresses that in-dialog requests may be led to without a new
-            authorization; see ``scope_of``.
-        from_initiator: the request that carried it comes from the side that began the dialog.
+        scope: hashes of addresses, in this order: where the callee is reached, the host it is
+            behind, where the initiator is reached; see ``seal``.
+        from_initiator: the request that carried it says to come from the side that began the
+            dialog. Anybody who saw the tags can say so.
     """
 
     authenticated: bool
-    scope: frozenset[bytes]
+    scope: tuple[bytes, ...]
     from_initiator: bool = True
 
     def covers(self, host: str, port: int | None) -> bool:
-        """Whether an address is within the scope."""
-        return scope_of(host, port) in self.scope
+        """Whether an address is where the other side of the dialog is reached."""
+        place = 0 if self.from_initiator else 2
+        return place < len(self.scope) and scope_of(host, port) == self.scope[place]
+
+    def trusts(self, host: str) -> bool:
+        """Whether who sends from a host may lead the dialog to the other side.
+
+        Towards the callee everybody may. An initiator who did not authenticate chose his own
+        address freely: only the callee's host may send there, or he would have us send whatever
+        he likes to whomever he likes.
+        """
+        if self.from_initiator or self.authenticated:
+            return True
+        return len(self.scope) > 1 and self.scope[1] == host_of(host)
+
+
+def host_of(host: str) -> bytes:
+    """The hash that stands for a host, whatever the port."""
+    text = f"{host.lower()}:*"
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=SCOPE_BYTES).digest()
 
 
 def scope_of(host: str, port: int | None) -> bytes:
@@ -62,7 +81,9 @@ def seal(key: bytes, call_id: str, tag: str, authenticated: bool, scopes: list[b
         call_id: of the dialog.
         tag: the initiator's From tag.
         authenticated: whether the initiator was.
-        scopes: at most MOST_SCOPES hashes of addresses.
+        scopes: hashes of where the callee is reached (``scope_of``), of the host it is behind
+            (``host_of``), and of where the initiator is reached; what is missing at the end is
+            never reached.
     """
     flags = _AUTHENTICATED if authenticated else 0
     payload = bytes((flags,)) + b"".join(scopes[:MOST_SCOPES])
@@ -97,7 +118,7 @@ def unseal(key: bytes, value: str, call_id: str, from_tag: str, to_tag: str) -> 
     else:
         return None
     hashes = payload[1:]
-    scope = frozenset(
+    scope = tuple(
         hashes[start : start + SCOPE_BYTES] for start in range(0, len(hashes), SCOPE_BYTES)
     )
     return RouteState(bool(payload[0] & _AUTHENTICATED), scope, from_initiator)

@@ -234,7 +234,10 @@ class TransactionLayer:
                 self._emit(*answered)
             return
         if method == "CANCEL":
-            self._cancel_received(transaction, request, flow, now)
+            if transaction.belongs(request):
+                self._cancel_received(transaction, request, flow, now)
+            else:  # whoever saw the Via can write it; the rest must be the INVITE's (9.1)
+                self.user.request(request, flow, now)
             return
         before = transaction.state
         if method == "ACK":
@@ -300,6 +303,7 @@ class TransactionLayer:
         transaction.key = key = request.transaction_key
         transaction.request = request
         transaction.call_id = _call_id(request)
+        transaction.origin = request.from_.tag, request.cseq[0]
         transaction.flow = self._reply_flow(request, flow)
         if flow.reliable:
             via = request.via

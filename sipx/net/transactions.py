@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from sipx.core.errors import RemoteError
 from sipx.core.message import Request
 from sipx.core.transactions.invite_client import InviteClient
 from sipx.core.transactions.invite_server import InviteServer
@@ -23,6 +24,7 @@ class _Server:
         request: the request as it arrived; RELEASED once a final response was sent, so that
             the 32 s after it cost little memory.
         call_id: of the request.
+        origin: its From tag and CSeq number.
         back: where a response goes when its connection is gone (18.2.2).
         flow: where responses go.
         user: who answers.
@@ -32,6 +34,15 @@ class _Server:
 
     __slots__ = ()
 
+    def belongs(self, cancel: Request) -> bool:
+        """Whether a CANCEL is of the same call, caller and CSeq (RFC 3261 section 9.1)."""
+        try:
+            found = cancel.call_id, (cancel.from_.tag, cancel.cseq[0])
+        except RemoteError:
+            return False
+        return found == (self.call_id, self.origin)
+
+    origin: tuple[str, int]
     back: tuple[str, int]
     call_id: str
     key: str
@@ -70,7 +81,7 @@ class _Client:
     note: Any
 
 
-_SERVER = ("back", "call_id", "flow", "key", "request", "to_tag", "user", "wire")
+_SERVER = ("back", "call_id", "flow", "key", "origin", "request", "to_tag", "user", "wire")
 _CLIENT = ("ack", "call_id", "flow", "key", "method", "note", "request", "user", "wire")
 
 # What stands for a request that nobody needs any more.

@@ -15,7 +15,7 @@ from sipx.net.interfaces import ISignaling
 from sipx.proxy.chain import Chain
 from sipx.proxy.core import Proxy
 from sipx.proxy.servers import Servers
-from sipx.proxy.steps.admission import Admission
+from sipx.proxy.steps.admission import Admission, Reserved
 from sipx.proxy.steps.authenticate import Authenticate
 from sipx.proxy.steps.destination import Destination
 from sipx.proxy.steps.extensions import ProxyRequire
@@ -69,6 +69,7 @@ def make_proxy(context: INodeContext) -> tuple[Proxy, Chain]:
             Loops(identity.is_ours),
             ProxyRequire(),
             RouteSet(identity, key),
+            Reserved(signaling),
             authenticate,
             destination,
         ],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from sipx.core.errors import RemoteError
 from sipx.core.message import header_line
 from sipx.core.nameaddr import parse_nameaddr
-from sipx.core.routestate import PARAM, scope_of, seal
+from sipx.core.routestate import PARAM, host_of, scope_of, seal
 
 if TYPE_CHECKING:
     from sipx.core.message import Request, Response
@@ -31,7 +31,7 @@ class RecordRoute:
 
     __slots__ = ("_authenticated", "_call_id", "_initiator", "_key", "_seen", "_tag", "_written")
 
-    _written: dict[str, bytes]  # each state we wrote, and the far side that it covers
+    _written: dict[str, tuple[bytes, bytes]]  # each state we wrote, and the far side that it covers
 
     def __init__(self, key: bytes, request: Request, authenticated: bool) -> None:
         """Take the request as it arrived.
@@ -63,7 +63,7 @@ class RecordRoute:
             out: the flow it goes over.
         """
         hop = parse_nameaddr(target.path[0], "Path").uri if target.path else target.uri
-        state = self._state(_scope(hop))
+        state = self._state(_scope(hop), host_of(out.id.host))
         # A feature server is reached through this node: its own end needs no entry.
         if out.transport == "local":
             out = source
@@ -104,10 +104,11 @@ class RecordRoute:
                 hop = _scope(contact.uri)
         except RemoteError:
             return  # the callee's fault, and the caller's to notice
-        if hop in {self._initiator, self._written[state]}:
+        before, host = self._written[state]
+        if hop == before:
             return
         self._seen = None
-        wider = self._state(hop)
+        wider = self._state(hop, host)
         response.replace_list("record-route", [value.replace(state, wider) for value in values])
 
     def _own(self, values: list[str]) -> tuple[str, int]:
@@ -117,10 +118,10 @@ class RecordRoute:
                     return state, place
         return "", 0
 
-    def _state(self, far: bytes) -> str:
-        scopes = [self._initiator, far] if self._initiator else [far]
+    def _state(self, far: bytes, host: bytes) -> str:
+        scopes = [far, host, self._initiator] if self._initiator else [far, host]
         state = seal(self._key, self._call_id, self._tag, self._authenticated, scopes)
-        self._written[state] = far
+        self._written[state] = far, host
         return state
 
 

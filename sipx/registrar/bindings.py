@@ -8,6 +8,7 @@ there are; so does sweeping, which touches only what is due.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from heapq import heappop, heappush
 from math import floor
 
@@ -78,7 +79,13 @@ class Bindings:
 
     def by_contact(self, uri: str) -> Binding | None:
         found = self._contacts.get(uri)
-        return None if found is None else found[0]
+        if found is None:
+            return None
+        if len(found) == 1:
+            return found[0]
+        # Several users say that this is theirs. Whose it is cannot be told, so nobody's
+        # connection is used: the address itself decides who is reached.
+        return replace(found[0], flow=None, path=())
 
     def every(self, now: float) -> Iterator[Binding]:
         for held in list(self._users.values()):

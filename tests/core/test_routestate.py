@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from sipx.core.routestate import MOST_SCOPES, RouteState, scope_of, seal, unseal
+from sipx.core.routestate import MOST_SCOPES, RouteState, host_of, scope_of, seal, unseal
 
 KEY = b"k" * 32
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -28,10 +28,10 @@ class OpenTests(SynchronousTestCase):
         """It opens for requests of either side, and says from which."""
         for authenticated in (True, False):
             value = sealed(authenticated)
-            self.assertEqual(opened(value), RouteState(authenticated, frozenset(SCOPES), True))
+            self.assertEqual(opened(value), RouteState(authenticated, tuple(SCOPES), True))
             self.assertEqual(
                 opened(value, ours="to", theirs="from"),
-                RouteState(authenticated, frozenset(SCOPES), False),
+                RouteState(authenticated, tuple(SCOPES), False),
             )
 
     def test_scope(self) -> None:
@@ -46,18 +46,49 @@ class OpenTests(SynchronousTestCase):
         ):
             self.assertIs(state.covers(host, port), covered, (host, port))
 
+    def test_sides(self) -> None:
+        """Each side reaches the other one, and never itself."""
+        scopes = [scope_of("callee", 5060), host_of("callee"), scope_of("caller", 5060)]
+        ours = opened(sealed(scopes=scopes))
+        theirs = opened(sealed(scopes=scopes), ours="to", theirs="from")
+        assert ours is not None
+        assert theirs is not None
+        for state, host, covered in (
+            (ours, "callee", True),
+            (ours, "caller", False),
+            (theirs, "callee", False),
+            (theirs, "caller", True),
+        ):
+            self.assertIs(state.covers(host, 5060), covered, (state, host))
+
+    def test_trust(self) -> None:
+        """Only the callee's host leads a dialog to an initiator who did not authenticate."""
+        scopes = [scope_of("callee", 5060), host_of("callee"), scope_of("caller", 5060)]
+        for authenticated, host, trusted in (
+            (False, "CALLEE", True),
+            (False, "caller", False),
+            (False, "other", False),
+            (True, "other", True),
+        ):
+            value = sealed(authenticated, scopes)
+            ours, theirs = opened(value), opened(value, ours="to", theirs="from")
+            assert ours is not None
+            assert theirs is not None
+            self.assertTrue(ours.trusts(host))
+            self.assertIs(theirs.trusts(host), trusted, (authenticated, host))
+
     def test_no_scope(self) -> None:
         """A state without scopes covers nothing."""
         state = opened(sealed(scopes=[]))
         assert state is not None
-        self.assertEqual(state.scope, frozenset())
+        self.assertEqual(state.scope, ())
 
     def test_most_scopes(self) -> None:
         """No more scopes than the limit are kept, and such a state still opens."""
         many = [scope_of(f"h{number}", None) for number in range(MOST_SCOPES + 3)]
         state = opened(sealed(scopes=many))
         assert state is not None
-        self.assertEqual(state.scope, frozenset(many[:MOST_SCOPES]))
+        self.assertEqual(state.scope, tuple(many[:MOST_SCOPES]))
 
     def test_uri_parameter(self) -> None:
         """It is made of characters that a URI parameter may have as they are."""
@@ -69,7 +100,7 @@ class OpenTests(SynchronousTestCase):
         """Whatever Call-ID and tag are, the state opens in its dialog."""
         value = seal(KEY, call_id, tag, authenticated, SCOPES)
         state = unseal(KEY, value, call_id, tag, "to")
-        self.assertEqual(state, RouteState(authenticated, frozenset(SCOPES), True))
+        self.assertEqual(state, RouteState(authenticated, tuple(SCOPES), True))
 
 
 class ClosedTests(SynchronousTestCase):

@@ -131,6 +131,26 @@ class RelayTests(FlowCase):
         )
         call.hang_up()
 
+    def test_own_address(self) -> None:
+        """A stranger named a third party's address as his own: nobody is led there."""
+        call, route, remote_tag = self.dialog()
+        # The state was made for the stranger's Contact; the victim may as well be there.
+        target = "sip:anybody@192.0.2.9:5060"
+        for tag, to_tag in ((call.local_tag, "x"), (remote_tag, call.local_tag)):
+            for method in METHODS:
+                made = request(
+                    method,
+                    target,
+                    routes=[route],
+                    call_id=call.call_id,
+                    tag=tag,
+                    to_tag=to_tag,
+                    cseq=77,
+                    contact="<sip:a@192.0.2.66>",
+                )
+                self.assert_not_relayed(made)
+        call.hang_up()
+
     def test_without_to_tag(self) -> None:
         """A state of ours in a request that begins something new."""
         call, route, _ = self.dialog()

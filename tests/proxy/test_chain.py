@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sipx.core.message import Request, reply
 from sipx.core.parser import parse_datagram
-from sipx.core.routestate import scope_of, seal
+from sipx.core.routestate import host_of, scope_of, seal
 from sipx.proxy.steps.hops import MOST_SPIRALS
 from tests.proxy.house import DOMAIN, HOST, House, ask, bind, binding, credentials
 
@@ -185,12 +185,29 @@ class MatrixTests(Case):
         self.assertEqual(self.stranger("INVITE", ELSEWHERE, line), "407")
         self.assertEqual(self.stranger("INVITE", ELSEWHERE, line, to_tag="to", call_id="b"), "407")
 
-    def test_callee_side(self) -> None:
-        """The callee's requests are of the same dialog, the tags the other way round."""
-        data = ask("BYE", ELSEWHERE, self.route(), to_tag="from").replace(
+    def callee(self, authenticated: bool, host: str) -> str:
+        """A BYE to the initiator's address, from the callee's side by its tags."""
+        state = seal(
+            self.house.context.keys.subkey("dialog-state"),
+            "call",
+            "from",
+            authenticated,
+            [scope_of("192.0.2.7", 5060), host_of(host), scope_of("203.0.113.5", 6060)],
+        )
+        route = f"Route: <{US};lr;sx={state}>"
+        data = ask("BYE", ELSEWHERE, route, to_tag="from", branch=f"{authenticated}{host}").replace(
             b"mallory@elsewhere.example>;tag=from", b"mallory@elsewhere.example>;tag=to"
         )
-        self.assertEqual(self.outcome(data), "BYE 203.0.113.5")
+        return self.outcome(data)
+
+    def test_callee_side(self) -> None:
+        """The callee's requests are of the same dialog, the tags the other way round."""
+        self.assertEqual(self.callee(True, "192.0.2.7"), "BYE 203.0.113.5")
+        self.assertEqual(self.callee(False, STRANGER[0]), "BYE 203.0.113.5")
+
+    def test_stranger_as_callee(self) -> None:
+        """A stranger who turns the tags round is not led to the address that he named as his."""
+        self.assertEqual(self.callee(False, "192.0.2.7"), "403")
 
     def test_no_challenge_inside(self) -> None:
         """A user's re-INVITE within the scope is not challenged again; beyond it, it is."""

@@ -11,7 +11,7 @@ from sipx.core.message import Request
 from sipx.core.routestate import scope_of, seal
 from sipx.node.identity import make_identity
 from sipx.proxy.passage import Passage, Rejection, Step
-from sipx.proxy.steps.admission import Admission
+from sipx.proxy.steps.admission import Admission, Reserved
 from sipx.proxy.steps.extensions import ProxyRequire
 from sipx.proxy.steps.hops import DEFAULT_MAX_BREADTH, Loops, MaxForwards
 from sipx.proxy.steps.ingress import Ingress
@@ -145,7 +145,8 @@ class AdmissionTests(SynchronousTestCase):
             (False, True, "INVITE", "to", None),
             (False, True, "REGISTER", "", None),
             (False, True, "BYE", "to", None),
-            (True, True, "OPTIONS", "", None),
+            (True, True, "OPTIONS", "", 503),
+            (True, True, "INVITE", "to", None),
         ):
             self.full = full
             admission = Admission(cast(Any, self))
@@ -154,6 +155,30 @@ class AdmissionTests(SynchronousTestCase):
             self.assertEqual(verdict(found), status, (full, draining, method, tag))
             if found is not None:
                 self.assertEqual(found.headers, [("retry-after", "60")])
+
+
+class ReservedTests(SynchronousTestCase):
+    """The room that is kept for calls is for those that show one."""
+
+    full = False
+
+    def test_table(self) -> None:
+        """While it is full a To tag alone opens nothing; ACK and CANCEL make no transaction."""
+        for full, method, opened, status in (
+            (False, "INVITE", False, None),
+            (True, "INVITE", False, 503),
+            (True, "BYE", False, 503),
+            (True, "ACK", False, None),
+            (True, "CANCEL", False, None),
+            (True, "INVITE", True, None),
+            (True, "BYE", True, None),
+        ):
+            self.full = full
+            made = passage(ask(method, USER, to_tag="to"))
+            if opened:
+                made.state = cast(Any, object())
+            found = Reserved(cast(Any, self)).check(made)
+            self.assertEqual(verdict(found), status, (full, method, opened))
 
 
 class IngressTests(SynchronousTestCase):

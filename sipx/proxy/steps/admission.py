@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sipx.proxy.passage import Passage
 
 RETRY_AFTER: Final = "60"  # seconds, as sipXecs' congestion policy
+_STATELESS: Final = frozenset({"ACK", "CANCEL"})
 _IN_CALL: Final = frozenset({"ACK", "BYE", "CANCEL"})
 
 
@@ -28,11 +29,32 @@ class Admission:
         self.draining = False
 
     def check(self, passage: Passage) -> Rejection | None:
-        if not self.draining and not self._signaling.full:
+        method = passage.request.method
+        # A To tag proves nothing: whether what is let in here belongs to a dialog, ``Reserved``
+        # asks when the state in its Route was opened.
+        if self._signaling.full and method not in _IN_CALL and not passage.in_dialog:
+            return _refusal("Too Many Transactions")
+        if self.draining and method == "INVITE" and not passage.in_dialog:
+            return _refusal("The Server Is Stopping")
+        return None
+
+
+class Reserved:
+    """Refuses, while the node is full, what says to be in a dialog and cannot show it.
+
+    Stands behind ``routeset``, which opens the dialog's state.
+    """
+
+    def __init__(self, signaling: ISignaling) -> None:
+        self._signaling = signaling
+
+    def check(self, passage: Passage) -> Rejection | None:
+        if not self._signaling.full or passage.state is not None:
             return None
-        if passage.in_dialog or passage.request.method in _IN_CALL:
+        if passage.request.method in _STATELESS:
             return None
-        if self.draining and passage.request.method != "INVITE":
-            return None
-        reason = "The Server Is Stopping" if self.draining else "Too Many Transactions"
-        return Rejection(503, reason, [("retry-after", RETRY_AFTER)])
+        return _refusal("Too Many Transactions")
+
+
+def _refusal(reason: str) -> Rejection:
+    return Rejection(503, reason, [("retry-after", RETRY_AFTER)])

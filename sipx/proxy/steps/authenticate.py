@@ -57,7 +57,7 @@ class Authenticate:
             rejection = self._prove(passage, "proxy-authorization", required=passage.claims)
         except RemoteError as error:
             return Rejection(error.status, error.reason)
-        if rejection is None and passage.claims and not passage.in_dialog:
+        if rejection is None and passage.claims and passage.state is None:
             owner = self._owner(sender.name)
             if owner != passage.user:
                 return Rejection(403, "From Is Not The Authenticated User")
@@ -100,4 +100,6 @@ def in_scope(passage: Passage) -> bool:
     uri = passage.uri
     if passage.routed:
         uri = passage.request.addresses("route", "Route")[0].uri
-    return state.covers(uri.param("maddr") or uri.host, uri.port)
+    if not state.covers(uri.param("maddr") or uri.host, uri.port):
+        return False
+    return state.trusts(passage.flow.id.host)
