@@ -15,7 +15,7 @@ from zope.interface import classImplements
 
 from sipx.core.errors import RemoteError
 from sipx.core.message import Message, Request, Response, header_line, reply
-from sipx.core.parser import LARGEST_MESSAGE, parse_datagram
+from sipx.core.parser import LARGEST_MESSAGE, VERSION_DEFECT, parse_datagram
 from sipx.core.timers import DEFAULT
 from sipx.core.transaction import Action, Input, State
 from sipx.core.via import MAGIC_COOKIE, Via
@@ -211,7 +211,12 @@ class TransactionLayer:
             _log.failure("A message could not be processed: {message!r}", message=message)
 
     def _request(self, request: Request, flow: IFlow, now: float) -> None:
-        via = request.via
+        try:
+            via = request.via
+        except RemoteError as error:
+            self.counters.malformed += 1
+            self._refuse_via(request, flow, error)
+            return
         params = via.params
         if via.host != flow.id.host or "rport" in params or "received" in params:
             # RFC 3261 section 18.2.1, RFC 3581 section 4; what the peer wrote there is not believed
@@ -248,6 +253,19 @@ class TransactionLayer:
         else:
             actions = transaction.feed(Input.REQUEST, now)
         self._perform_server(transaction, before, actions, now)
+
+    def _refuse_via(self, request: Request, flow: IFlow, error: RemoteError) -> None:
+        """Say what is wrong with a Via where the request came from (RFC 4475 3.1.2.1, 3.1.2.16).
+
+        Without any Via nobody could know what is answered.
+        """
+        if request.method == "ACK" or "via" not in request.names or flow.transport == "local":
+            return
+        status, reason = error.status, error.reason
+        if VERSION_DEFECT in request.defects:
+            status, reason = 505, VERSION_DEFECT
+        response = reply(request, status, reason, self._identifiers.tag())
+        self._emit(flow, self._wire(response, flow), _call_id(request))
 
     def _cancel_received(
         self, transaction: ServerTransaction, cancel: Request, flow: IFlow, now: float
@@ -603,7 +621,7 @@ def _call_id(message: Message) -> str:
 def _server_key(request: Request, via: Via, method: str) -> str:
     """What a server transaction is found by (17.2.3)."""
     branch = via.params.get("branch") or ""
-    if branch.startswith(MAGIC_COOKIE):
+    if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:  # RFC 4475 section 3.2.1
         return f"{branch}|{via.host.lower()}:{via.port}|{method}"
     # A client of RFC 2543: the To tag is left out, since its ACK has the one we gave.
     try:

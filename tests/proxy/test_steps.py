@@ -299,7 +299,7 @@ class ProxyRequireTests(SynchronousTestCase):
         for method, lines, status, unsupported in (
             ("INVITE", (), None, ""),
             ("INVITE", ("Proxy-Require: foo",), 420, "foo"),
-            ("REGISTER", ("Proxy-Require: Foo, bar", "Proxy-Require: baz"), 420, "foo, bar, baz"),
+            ("REGISTER", ("Proxy-Require: Foo, bar", "Proxy-Require: baz"), 420, "Foo, bar, baz"),
             ("ACK", ("Proxy-Require: foo",), None, ""),
             ("CANCEL", ("Proxy-Require: foo",), None, ""),
             ("INVITE", ("Proxy-Require:",), None, ""),

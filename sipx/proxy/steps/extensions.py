@@ -24,7 +24,7 @@ class ProxyRequire:
 
 def unsupported(request: Request, header: str, known: frozenset[str]) -> Rejection | None:
     """Find the option tags of a header that are not known: 420 with Unsupported."""
-    unknown = [tag for tag in request.tokens(header) if tag not in known]
+    unknown = [tag for tag in request.listed(header) if tag.lower() not in known]
     if not unknown:
         return None
     return Rejection(420, "Bad Extension", [("unsupported", ", ".join(unknown))])
