@@ -26,6 +26,7 @@ MOST_REMEMBERED: Final = 4096  # peers without TCP, and host names
 NAME_LIFE: Final = 60.0  # seconds for which a host's address is believed
 UNKNOWN_NAME_LIFE: Final = 5.0  # seconds for which a name that was not found is not asked again
 MOST_LOOKUPS: Final = 100  # at one time
+MOST_WAITING: Final = 1_000  # requests for one name
 
 Done = Callable[[Any], None]
 
@@ -167,6 +168,9 @@ class Hops:
             return
         waiting = self._lookups.get(name)
         if waiting is not None:
+            if len(waiting) >= MOST_WAITING:
+                done(Unreachable(f"Too many requests wait for the address of {name[:64]}"))
+                return
             waiting.append(done)
             return
         if len(self._lookups) >= MOST_LOOKUPS:

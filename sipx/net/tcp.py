@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST_CONNECTIONS: Final = 20_000
 MOST_FROM_ONE_HOST: Final = 4_000  # many phones may sit behind one NAT
 MOST_CONNECTING: Final = 1_000
+MOST_WAITING: Final = 1_000  # requests for one connection that is being made
 CONNECT_PATIENCE: Final = 5.0  # seconds for a connection to be made
 IDLE_PATIENCE: Final = 8_000.0  # seconds without a byte; above the longest registration
 CLOSE_PATIENCE: Final = 5.0  # seconds a peer gets to read the rest
@@ -201,7 +202,7 @@ class TcpTransport:
         monotonic: gives ``now``.
         broken: connections closed because they could not be read on.
         cut_off: connections closed because the peer did not read.
-        refused: connections not taken for want of room.
+        refused: connections not taken, and requests for one, for want of room.
     """
 
     name = "tcp"
@@ -259,6 +260,10 @@ class TcpTransport:
             return
         waiting = self._waiting.get(peer)
         if waiting is not None:
+            if len(waiting) >= MOST_WAITING:
+                self.refused += 1
+                done(ConnectError(string="too many requests wait for this connection"))
+                return
             waiting.append(done)
             return
         if len(self._waiting) >= MOST_CONNECTING or len(self._flows) >= MOST_CONNECTIONS:

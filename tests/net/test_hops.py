@@ -220,6 +220,17 @@ class NameTests(SynchronousTestCase):
         self.world.lookups[0][1].callback("192.0.2.9")
         self.assertEqual(len(found), MOST_LOOKUPS + 1)
 
+    def test_waiting_is_bounded(self) -> None:
+        """So many requests wait for one name; the next is told at once, the others are served."""
+        self.patch(module, "MOST_WAITING", 3)
+        found: list[Any] = []
+        for _ in range(5):
+            self.world.hops.reach(parse_uri("sip:x@h.example"), None, SMALL, found.append)
+        why = "503 Too many requests wait for the address of h.example"
+        self.assertEqual([str(one) for one in found], [why] * 2)
+        self.world.lookups[0][1].callback("192.0.2.9")
+        self.assertEqual([str(one) for one in found[2:]], ["udp 192.0.2.9:5060"] * 3)
+
     def test_unknown_remembered(self) -> None:
         """A name that was not found is not asked again for a while."""
         found: list[Any] = []

@@ -289,6 +289,15 @@ class ReachTests(Case):
         protocol, _ = self.open()
         self.assertEqual((first, second), ([protocol.flow], [protocol.flow]))
 
+    def test_waiting_is_bounded(self) -> None:
+        """So many requests wait for one connection; the next is told at once and counted."""
+        self.patch(module, "MOST_WAITING", 2)
+        waiting = [self.reach(), self.reach()]
+        self.assertIsInstance(self.reach()[0], ConnectError)
+        self.assertEqual(self.tcp.refused, 1)
+        protocol, _ = self.open()
+        self.assertEqual(waiting, [[protocol.flow], [protocol.flow]])
+
     def test_reused(self) -> None:
         """One that stands is used again, whoever opened it (18)."""
         protocol, _ = self.exchange.accept(PEER)
