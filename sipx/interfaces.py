@@ -348,3 +348,30 @@ class IRequestServer(Interface):
             incoming: sipx.ua.incoming.IncomingRequest: the request, who sent it (flow and
                 authenticated user) and ``respond``.
         """
+
+
+class ICallServer(IRequestServer):
+    """A feature server that takes calls: it is also told what follows an INVITE.
+
+    Registered as an IRequestServer.  Requests inside its dialogs (BYE, re-INVITE) come to
+    ``handle`` like any other; it knows its dialogs by Call-ID and tags.
+    """
+
+    def canceled(incoming: Any, now: float) -> None:
+        """A pending INVITE was given up: its caller canceled, or the node stops.
+
+        It has been answered (487, 503); what is responded to it from now on is not sent. An
+        INVITE that was answered before is not given up: an ACK and a BYE will come.
+
+        Args:
+            incoming: the IncomingRequest that ``handle`` got.
+            now: monotonic seconds.
+        """
+
+    def acknowledged(request: Request, now: float) -> None:
+        """The ACK of a 2xx came; once more for each 2xx that is sent again.
+
+        Args:
+            request: the ACK, perhaps with the answer in its body (RFC 3261 section 13.2.1).
+            now: monotonic seconds.
+        """

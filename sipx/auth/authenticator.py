@@ -118,6 +118,7 @@ class Authenticator:
             most_derived: HA1 values kept of ``user/instrument`` names.
         """
         self.realm = realm
+        self._realm_text = realm.replace("\\", "").casefold()
         self.epoch = epoch
         self.verified = 0
         self.wrong = 0
@@ -155,6 +156,10 @@ class Authenticator:
                 continue
             return self._check(credentials, algorithm, method, index, stamp)
         return Refusal.MISSING
+
+    def is_ours(self, value: str) -> bool:
+        # Not parsed: what we cannot read, another may.
+        return self._realm_text in value.replace("\\", "").casefold()
 
     def remembered(self) -> int:
         """Count the derived HA1 values that are kept."""

@@ -32,6 +32,14 @@ class IAuthenticator(Interface):
             Header values, one per algorithm offered, in the order to send them in.
         """
 
+    def is_ours(value: str) -> bool:
+        """Say whether a challenge, or credentials, may be of our realm, however it is written.
+
+        What says so belongs to nobody but this node and its users: credentials of our realm are
+        not sent on, and a challenge of our realm that another server gives is not passed back,
+        or it would collect answers that are good for us.
+        """
+
     def verify(values: Sequence[str], method: str, stamp: float) -> Identity | Refusal:
         """Check the credentials of a request.
 

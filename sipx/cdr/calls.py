@@ -19,6 +19,7 @@ from zope.interface import classImplements
 
 from sipx.core.callrecord import CallRecord, CallResult
 from sipx.core.errors import RemoteError
+from sipx.core.sessiontimer import session_interval
 from sipx.interfaces import IActiveCalls, ICallObserver
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ MOST_CALLS: Final = 65536  # active at once, about 1 KiB each
 MOST_FAILED: Final = 8192  # failed calls remembered in case the caller tries again
 RETRY_TIME: Final = 60.0  # seconds for that: to answer a challenge, somebody may have to type
 MOST_LEGS: Final = 16  # phones that answered one call at once; of more the first are followed
-LEAST_SESSION: Final = 90  # seconds, RFC 4028 section 5: no session timer is shorter
 LONGEST_TEXT: Final = 255  # characters kept of what a peer chose
 _HEAD: Final = LONGEST_TEXT - 65  # of a longer one, before a digest that tells it from others
 
@@ -207,7 +207,7 @@ class Calls:
         if callee:
             call.callee = _short(callee)
         if "session-expires" in response.names:
-            call.session = _session(response.get("session-expires"))
+            call.session = session_interval(response.get("session-expires"))
         self._wait(call, now + self._patience(call))
         self._write(call, _TALKING, None, None)
         self._bound(now)
@@ -252,7 +252,7 @@ class Calls:
         if call is None or call.result is not _TALKING:
             return
         if expires is not None:
-            call.session = max(expires, LEAST_SESSION) if expires > 0 else 0
+            call.session = expires
         self._wait(call, now + self._patience(call))
 
     # -- what time does ----------------------------------------------------------------
@@ -380,14 +380,6 @@ def _to_tag(response: Response) -> str:
         return response.to.tag
     except RemoteError:
         return ""
-
-
-def _session(value: str | None) -> int:
-    """Seconds of a Session-Expires, RFC 4028 section 4; 0 when there is none to be read."""
-    digits = (value or "").partition(";")[0].strip()
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 10 and int(digits)):
-        return 0
-    return max(int(digits), LEAST_SESSION)
 
 
 def _key(call_id: str, tag: str) -> Key:

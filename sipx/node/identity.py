@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from sipx.core.hosts import canonical_host, is_loopback
 from sipx.node.errors import StartError
 from sipx.node.files import keep
 
@@ -26,7 +27,7 @@ class Identity:
         realm: of digest challenges.
         listen: IPv4 addresses that SIP is received on.
         sip_port: the port of UDP and TCP on each of them.
-        hosts: all hosts that are ours, lower case.
+        hosts: all hosts that are ours, as ``canonical_host`` spells them.
     """
 
     domain: str
@@ -37,7 +38,18 @@ class Identity:
 
     def is_ours(self, host: str, port: int | None) -> bool:
         """Say whether a URI's host and port name this node or its domain."""
-        return (port is None or port == self.sip_port) and host.lower() in self.hosts
+        if port is not None and port != self.sip_port:
+            return False
+        return host in self.hosts or canonical_host(host) in self.hosts
+
+    def is_claimed(self, host: str) -> bool:
+        """Say whether who names himself with a host claims to be one of our users.
+
+        At any port: whoever reads a From takes no notice of it, and another port of our host is
+        nobody else's domain. All of the loopback network is this machine.
+        """
+        name = canonical_host(host)
+        return name in self.hosts or is_loopback(name)
 
 
 def make_identity(realm: str, domain: str | None, listen: Sequence[str], sip_port: int) -> Identity:
@@ -52,8 +64,8 @@ def make_identity(realm: str, domain: str | None, listen: Sequence[str], sip_por
     named = domain or next(
         (address for address in listen if not IPv4Address(address).is_loopback), "127.0.0.1"
     )
-    hosts = frozenset({named.lower(), "localhost", "127.0.0.1", *listen})
-    return Identity(named.lower(), realm, tuple(dict.fromkeys(listen)), sip_port, hosts)
+    hosts = frozenset({canonical_host(named), "localhost", "127.0.0.1", *listen})
+    return Identity(named.lower().rstrip("."), realm, tuple(dict.fromkeys(listen)), sip_port, hosts)
 
 
 def kept_realm(state: Path) -> str:

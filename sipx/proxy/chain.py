@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sipx.core.uri import Uri
     from sipx.proxy.passage import Passage, Rejection, Step
     from sipx.proxy.steps.admission import Admission
+    from sipx.proxy.steps.authenticate import Authenticate
     from sipx.proxy.steps.destination import Destination
 
 
@@ -30,11 +31,13 @@ class Chain:
         self,
         stateless_tag: str,
         admission: Admission,
+        authenticate: Authenticate,
         destination: Destination,
         steps: Sequence[Step],
     ) -> None:
         self.stateless_tag = stateless_tag
         self.admission = admission
+        self._authenticate = authenticate
         self._destination = destination
         self._checks = [step.check for step in steps]
 
@@ -49,6 +52,10 @@ class Chain:
             if rejection is not None:
                 return rejection
         return None
+
+    def is_own_challenge(self, value: str) -> bool:
+        """Whether a challenge that came back may be of our realm."""
+        return self._authenticate.is_own_challenge(value)
 
     def redirect(self, passage: Passage, uri: Uri) -> Sequence[Target]:
         """Find the targets of a contact that a 3xx named, for the caller of a passage."""

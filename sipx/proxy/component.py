@@ -13,12 +13,12 @@ from sipx.interfaces import ICallObserver, IConfiguration, ILocation, IRequestSe
 from sipx.net.hops import Hops
 from sipx.net.interfaces import ISignaling
 from sipx.proxy.chain import Chain
-from sipx.proxy.core import Proxy
+from sipx.proxy.core import MOST_REFUSED, Proxy
 from sipx.proxy.servers import Servers
 from sipx.proxy.steps.admission import Admission, Reserved
 from sipx.proxy.steps.authenticate import Authenticate
 from sipx.proxy.steps.destination import Destination
-from sipx.proxy.steps.extensions import ProxyRequire
+from sipx.proxy.steps.extensions import ProxyRequire, RegistrarRequire
 from sipx.proxy.steps.hops import Loops, MaxForwards
 from sipx.proxy.steps.ingress import Ingress
 from sipx.proxy.steps.routeset import RouteSet
@@ -60,6 +60,7 @@ def make_proxy(context: INodeContext) -> tuple[Proxy, Chain]:
     chain = Chain(
         tag,
         admission,
+        authenticate,
         destination,
         [
             Sanity(tag),
@@ -70,6 +71,7 @@ def make_proxy(context: INodeContext) -> tuple[Proxy, Chain]:
             ProxyRequire(),
             RouteSet(identity, key),
             Reserved(signaling),
+            RegistrarRequire(identity),
             authenticate,
             destination,
         ],
@@ -96,6 +98,7 @@ class _ProxyService(Service):
         self._signaling: Any = context.get(ISignaling)
         self._proxy, self._chain = make_proxy(context)
         self._signaling.user = self._proxy
+        context.health.gauge("proxy_refused", self._proxy.refusals, MOST_REFUSED)
         context.repeat(TICK, self._proxy.tick)
 
     def stopService(self) -> Deferred[None]:

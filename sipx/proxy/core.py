@@ -6,6 +6,7 @@ Rejections, challenges above all, are sent without a transaction (RFC 3261 secti
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,23 +15,24 @@ from zope.interface import classImplements
 
 from sipx.core.errors import RemoteError
 from sipx.core.message import Request, Response, reply
+from sipx.core.sessiontimer import session_interval
 from sipx.core.target import Target
 from sipx.core.uri import parse_uri
 from sipx.core.wheel import Wheel
 from sipx.net.interfaces import IServerUser, ITransactionUser
 from sipx.proxy.forking import Forwarding, contact_uris, next_hop
 from sipx.proxy.passage import Passage, Rejection
-from sipx.ua.incoming import IncomingRequest
+from sipx.proxy.serving import Answering, Serving
 
 if TYPE_CHECKING:
-    from sipx.interfaces import ICallObserver, IFlow, IRequestServer
+    from sipx.interfaces import ICallObserver, IFlow
     from sipx.net.hops import Hops
     from sipx.net.interfaces import ISignaling
     from sipx.net.layer import ServerTransaction
     from sipx.proxy.chain import Chain
     from sipx.proxy.servers import Servers
 
-MOST_REFUSED: Final = 4096  # INVITEs inside dialogs whose ACK is still to come; then all go
+MOST_REFUSED: Final = 4096  # INVITEs inside dialogs whose ACK is still to come
 
 _log = Logger()
 
@@ -45,6 +47,7 @@ class Proxy:
         wheel: of the forwardings that wait for a time.
         timer_c: seconds (16.6 step 11).
         key: of dialog states.
+        is_own_challenge: says of the challenge of another server whether it may be of our realm.
         monotonic: gives ``now`` where no message brings it.
     """
 
@@ -67,10 +70,11 @@ class Proxy:
         self.key: bytes = key
         self.monotonic = monotonic
         self._chain = chain
-        self._servers = servers
+        self._serving = Serving(signaling, servers, chain.stateless_tag)
         self._tag = chain.stateless_tag
-        self._refused: set[str] = set()
-        self._served = _Served(signaling)
+        # Hashes of transaction keys, oldest first: peers choose the keys, and their length.
+        self._refused: OrderedDict[int, None] = OrderedDict()
+        self.is_own_challenge = chain.is_own_challenge
 
     def tick(self, now: float) -> None:
         """Fire what is due."""
@@ -81,7 +85,7 @@ class Proxy:
     def end_open_calls(self, now: float) -> None:
         """Answer what still waits for an answer with 503: the node stops."""
         for transaction in self.signaling.unanswered():
-            if isinstance(transaction.user, Forwarding):
+            if isinstance(transaction.user, Forwarding | Answering):
                 transaction.user.abandon(503, "The Server Is Stopping", now)
         self.signaling.outbox.flush()
 
@@ -90,7 +94,7 @@ class Proxy:
     def request(self, request: Request, flow: IFlow, now: float) -> None:
         """Take a new request."""
         if flow.transport == "local":
-            self._serve_local(request, flow, now)
+            self._serving.local(request, flow, now)
             return
         passage = Passage(request, flow, now)
         try:
@@ -112,10 +116,15 @@ class Proxy:
         if method == "CANCEL":
             self._reject(passage, Rejection(481))
         elif method == "ACK":
-            if request.transaction_key not in self._refused:
+            if hash(request.transaction_key) in self._refused:
+                return
+            if passage.server is not None:
+                self._serving.acknowledge(passage.server, request, now)
+            else:
                 self._forward_ack(passage)
         elif passage.server is not None:
-            self._serve(passage, passage.server)
+            user, instrument = passage.user, passage.instrument
+            self._serving.serve(passage.server, request, passage.flow, user, instrument, now)
         else:
             forwarding = Forwarding(self, passage)
             forwarding.transaction = self.signaling.accept(request, passage.flow, forwarding, now)
@@ -144,7 +153,7 @@ class Proxy:
         if self.observer is not None and request.method == "INVITE":
             self._observe_rejection(passage, rejection, self.observer)
         if passage.user and request.transaction_key and not self.signaling.full:
-            transaction = self.signaling.accept(request, passage.flow, self._served, passage.now)
+            transaction = self.signaling.accept(request, passage.flow, _REFUSED, passage.now)
             self.signaling.respond(transaction, response, passage.now)
         else:
             self.signaling.reply(request, passage.flow, response)
@@ -154,9 +163,13 @@ class Proxy:
 
         The To tag of such a response is the dialog's, so the ACK cannot be known by ours.
         """
-        if len(self._refused) >= MOST_REFUSED:
-            self._refused.clear()
-        self._refused.add(request.transaction_key)
+        self._refused[hash(request.transaction_key)] = None
+        if len(self._refused) > MOST_REFUSED:
+            self._refused.popitem(last=False)
+
+    def refusals(self) -> int:
+        """Count the refused INVITEs whose ACK would end here."""
+        return len(self._refused)
 
     def _forward_ack(self, passage: Passage) -> None:
         """Send an ACK on; it has no transaction and no answer (16.6, 17.1.1.3)."""
@@ -173,45 +186,6 @@ class Proxy:
         local: Any = self.signaling.transport("local")
         flow: IFlow = local.open(name)
         return flow
-
-    def _serve(self, passage: Passage, server: IRequestServer) -> None:
-        """Let a server answer inside the proxy's own server transaction."""
-        request, flow = passage.request, passage.flow
-        self._hand_over(server, request, flow, passage.user, passage.instrument, passage.now)
-
-    def _serve_local(self, request: Request, flow: Any, now: float) -> None:
-        """Hand a request that came over the local transport to its server."""
-        server = self._servers.named(flow.server)
-        if request.method == "ACK" or request.method == "CANCEL":
-            return
-        if server is None:
-            self.signaling.reply(request, flow, reply(request, 480, "", self._tag))
-            return
-        self._hand_over(server, request, flow, "", "", now)
-
-    def _hand_over(
-        self,
-        server: IRequestServer,
-        request: Request,
-        flow: IFlow,
-        user: str,
-        instrument: str,
-        now: float,
-    ) -> None:
-        answering = _Answering(self.signaling, request, flow, self._served)
-        incoming = IncomingRequest(
-            request, flow, user, instrument, answering.to_tag, now, answering.respond
-        )
-        try:
-            server.handle(incoming)
-        except RemoteError as error:
-            incoming.reject(error.status, error.reason, now)
-        except Exception:
-            _log.failure(
-                "{server} failed to answer {request!r}", server=server.name, request=request
-            )
-            incoming.reject(500, "Server Internal Error", now)
-        answering.wait(now)
 
     # -- redirection -------------------------------------------------------------------
 
@@ -251,7 +225,7 @@ class Proxy:
         request = passage.request
         if request.method == "INVITE" and not passage.in_dialog:
             caller = passage.user or request.from_.uri_text
-            dialed = passage.uri.name or passage.uri.text
+            dialed = _dialed(passage)
             callee = passage.dialed or passage.uri.text
             observer.call_started(request, caller, callee, dialed, passage.version, passage.now)
         elif request.method == "BYE" and passage.in_dialog:
@@ -280,8 +254,8 @@ class Proxy:
             return
         try:
             tags = (response.from_.tag, response.to.tag)
-            # A 2xx without Session-Expires gives the timer up: 0 (RFC 4028 section 7.2).
-            expires = session_expires(response) or 0
+            # A 2xx without Session-Expires gives the timer up (RFC 4028 section 7.2).
+            expires = session_interval(response.get("session-expires"))
             observer.call_refreshed(response.call_id, tags, expires, now)
         except RemoteError:
             return
@@ -290,77 +264,30 @@ class Proxy:
 classImplements(Proxy, ITransactionUser)
 
 
-def session_expires(response: Response) -> int | None:
-    """The seconds of Session-Expires, None when absent or malformed."""
-    text = (response.get("session-expires") or "").partition(";")[0].strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+def _dialed(passage: Passage) -> str:
+    """What the caller dialed: the name or number; elsewhere it says nothing without its host."""
+    uri = passage.uri
+    name = uri.name
+    if not name:
+        return uri.text
+    if not passage.elsewhere:
+        return name
+    return f"{name}@{uri.host}" + (f":{uri.port}" if uri.port else "")
 
 
-class _Served:
-    """The user of transactions that a request server answers."""
-
-    def __init__(self, signaling: ISignaling) -> None:
-        self._signaling = signaling
+class _Refused:
+    """The user of transactions that end with the refusal that they begin with."""
 
     def canceled(self, transaction: ServerTransaction, cancel: Request, now: float) -> None:
-        """Answer the INVITE (9.2), so that no server can keep its caller.
-
-        What the server says later is not sent.  Feature servers that ring learn of it with the
-        user agent core.
-        """
-        response = reply(transaction.request, 487, "", transaction.to_tag)
-        self._signaling.respond(transaction, response, now)
+        """It has been answered."""
 
     def unanswered(self, transaction: ServerTransaction, now: float) -> None:
-        """The answer was lost; the peer asks again."""
+        """The refusal was lost; the peer asks again."""
 
 
-classImplements(_Served, IServerUser)
+classImplements(_Refused, IServerUser)
 
-
-class _Answering:
-    """How a request server answers: what is answered at once needs no transaction machine.
-
-    Attributes:
-        to_tag: of the answer.
-    """
-
-    __slots__ = ("_answered", "_flow", "_request", "_signaling", "_transaction", "_user", "to_tag")
-
-    def __init__(
-        self, signaling: ISignaling, request: Request, flow: IFlow, user: IServerUser
-    ) -> None:
-        self._signaling = signaling
-        self._request = request
-        self._flow = flow
-        self._user = user
-        self._answered = False
-        self._transaction: ServerTransaction | None = None
-        self.to_tag = signaling.new_tag()
-
-    def respond(self, response: Response, now: float) -> None:
-        """Send a response; after a final one only the transaction knows what may follow."""
-        if self._answered:
-            return
-        transaction = self._transaction
-        if transaction is None:
-            if response.status >= 200 and self._request.method != "INVITE":
-                self._answered = True
-                self._signaling.answer(self._request, self._flow, response)
-                return
-            transaction = self._accept(now)
-        self._signaling.respond(transaction, response, now)
-
-    def wait(self, now: float) -> None:
-        """The server has seen the request: if it answers later, there is a transaction."""
-        if not self._answered and self._transaction is None:
-            self._accept(now)
-
-    def _accept(self, now: float) -> ServerTransaction:
-        transaction = self._signaling.accept(self._request, self._flow, self._user, now)
-        transaction.to_tag = self.to_tag
-        self._transaction = transaction
-        return transaction
+_REFUSED: Final = _Refused()
 
 
 class _AckForwarding:

@@ -27,6 +27,7 @@ from sipx.core.transaction import State
 from sipx.core.uri import parse_uri
 from sipx.net.interfaces import IClientUser, IServerUser
 from sipx.net.transactions import RELEASED
+from sipx.proxy.challenges import strip
 from sipx.proxy.recordroute import DIALOG_METHODS, RecordRoute
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Forwarding:
         "_record_route",
         "_request",
         "_starts_call",
+        "_why",
         "deadline",
         "transaction",
         "wheel_slot",
@@ -89,6 +91,7 @@ class Forwarding:
         self._call_id = request.call_id
         self._from_tag = request.from_.tag
         self._starts_call = request.method == "INVITE" and not passage.in_dialog
+        self._why = ""  # the last branch failed without a response, in words
         self._record_route: RecordRoute | None = None
         if request.method in DIALOG_METHODS and not passage.in_dialog:
             self._record_route = RecordRoute(proxy.key, request, bool(passage.user))
@@ -129,6 +132,16 @@ class Forwarding:
     def response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A branch spoke."""
         branch: Branch = transaction.note
+        names = response.names
+        if (
+            ("proxy-authenticate" in names or "www-authenticate" in names)
+            and not strip(response, self._proxy.is_own_challenge)
+            and response.status in {401, 407}
+        ):
+            # Nobody may answer it any more, and a 401 or 407 without a challenge is none.
+            self._why = "Challenged In The Name Of This Server"
+            self._perform(self._context.failed(branch, 502, now), now)
+            return
         if response.status < 200:
             actions = self._context.provisional(branch, response, now)
         else:
@@ -137,6 +150,9 @@ class Forwarding:
 
     def failed(self, transaction: ClientTransaction, status: int, now: float) -> None:
         """A branch will not speak."""
+        peer = transaction.flow.id
+        state = "Did Not Answer" if status == 408 else "Is Not Reachable"
+        self._why = f"{peer.host}:{peer.port} {state}"
         self._perform(self._context.failed(transaction.note, status, now), now)
 
     # -- what the context decided ------------------------------------------------------
@@ -190,6 +206,8 @@ class Forwarding:
             later = self._proxy.monotonic()
             if branch.state is BranchState.ENDED:
                 return
+            if isinstance(flow, Exception):
+                self._why = getattr(flow, "reason", "") or str(flow)
             if isinstance(flow, Exception) or branch.canceling:
                 self._perform(self._context.failed(branch, 503, later), later)
             else:
@@ -226,7 +244,12 @@ class Forwarding:
         status, response = action.status, action.response
         if status < 300 and self.transaction.state > State.ACCEPTED:
             return  # a 2xx after another final response: the transaction would not send it
+        reason = ""
         if status >= 300:
+            if response is None:
+                reason = self._why if status != 487 else ""
+            elif status == 503:
+                reason = f"{status} {response.reason}"
             if status == 408 and self._method != "INVITE":
                 proxy.signaling.give_up(self.transaction, now)  # RFC 4320 section 4.2
                 return
@@ -234,7 +257,7 @@ class Forwarding:
         assert response is not None  # what is not final is somebody's
         if status < 300 and self._record_route is not None:
             self._record_route.correct(response)
-        self._observe(response, action.branch, now)
+        self._observe(response, action.branch, now, reason)
         proxy.signaling.respond(self.transaction, response, now)
 
     def _final(self, status: int, response: Response | None) -> Response:
@@ -260,7 +283,9 @@ class Forwarding:
 
     # -- call records ------------------------------------------------------------------
 
-    def _observe(self, response: Response, branch: Branch | None, now: float) -> None:
+    def _observe(
+        self, response: Response, branch: Branch | None, now: float, reason: str = ""
+    ) -> None:
         observer = self._proxy.observer
         if observer is None:
             return
@@ -271,7 +296,7 @@ class Forwarding:
                 callee = user or self._passage.uri.text
                 observer.call_answered(self._call_id, self._from_tag, callee, response, now)
             elif status >= 300:
-                reason = response.reason
+                reason = reason or response.reason
                 observer.call_failed(self._call_id, self._from_tag, status, reason, now)
         elif (
             self._passage.in_dialog and 200 <= status < 300 and self._method in {"INVITE", "UPDATE"}

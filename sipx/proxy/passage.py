@@ -22,6 +22,8 @@ class Passage:
         now: monotonic seconds.
         uri: the Request-URI, once ``sanity`` has read it.
         in_dialog: it has a To tag.
+        within: whether it stays in the scope of its dialog; None until somebody asked.
+        elsewhere: its target is neither one of our users nor of our domain.
         state: of our Record-Route, when it carried one that is good for its dialog.
         routed: a Route that is not ours leads it on.
         user: the authenticated user, empty when nobody authenticated.
@@ -40,6 +42,7 @@ class Passage:
         "breadth",
         "claims",
         "dialed",
+        "elsewhere",
         "flow",
         "in_dialog",
         "instrument",
@@ -54,6 +57,7 @@ class Passage:
         "uri",
         "user",
         "version",
+        "within",
     )
 
     uri: Uri
@@ -64,6 +68,8 @@ class Passage:
         self.now = now
         self.in_dialog = False
         self.state: RouteState | None = None
+        self.within: bool | None = None
+        self.elsewhere = False
         self.routed = False
         self.user = ""
         self.instrument = ""

@@ -273,11 +273,61 @@ class CredentialTests(Case):
             ("CANCEL", USER, "481"),
         ):
             self.assertEqual(self.stranger(method, uri, sender=sender), outcome, method)
-        self.assertEqual(self.stranger("INVITE", USER, sender=f"sip:201@{HOST}:5060"), "407")
-        self.assertEqual(
-            self.stranger("INVITE", USER, sender=f"sip:201@{DOMAIN}:5099"), "INVITE 192.0.2.7"
-        )
-        self.assertEqual(self.stranger("INVITE", USER, sender="tel:201"), "INVITE 192.0.2.7")
+
+    def test_spellings(self) -> None:
+        """However he spells our domain, and whatever port he gives it, it is ours."""
+        for sender in (
+            f"sip:201@{HOST}:5060",
+            f"sip:201@{DOMAIN}:5099",
+            f"sips:201@{DOMAIN}",
+            f"sip:201@{DOMAIN.upper()}.",
+            f"sip:201@{DOMAIN}..:5060",
+            "sip:201@localhost",
+            "sip:201@127.1",
+            "sip:201@127.0.0.77",
+            "sip:201@0x7f000001",
+            "sip:201@2130706433",
+            "sip:201@0300.0.2.1",
+            "sip:201@192.513",
+            "sip:201@[::ffff:192.0.2.1]",
+            "sip:201@[::1]",
+            "sip:201@0",
+            "tel:201",
+            "tel:2-0-1",
+            "tel:201;phone-context=elsewhere.example",
+            f"im:201@{DOMAIN}",
+            f"pres:201@{DOMAIN}:5099;x=y",
+        ):
+            self.assertEqual(self.stranger("INVITE", USER, sender=sender), "407", sender)
+            self.assertEqual(self.user("INVITE", USER, sender=sender), "INVITE 192.0.2.7", sender)
+        for sender in (
+            "tel:+15550100",
+            "sip:201@elsewhere.example",
+            "sip:201@192.0.2.2",
+            "sip:201@1.2.3.4.5",
+            "sip:201@300.1.1.1",
+            f"sip:201@not-{DOMAIN}",
+            "urn:service:sos",
+            "im:201@elsewhere.example",
+        ):
+            outcome = self.stranger("INVITE", USER, sender=sender)
+            self.assertEqual(outcome, "INVITE 192.0.2.7", sender)
+
+    def test_our_domain_spelled_otherwise(self) -> None:
+        """A Request-URI with the dot of the root, or a short address, is for us too."""
+        for uri in (f"sip:200@{DOMAIN}.", f"sip:200@{DOMAIN}.:5060", "sip:200@127.1"):
+            self.assertEqual(self.stranger("INVITE", uri), "INVITE 192.0.2.7", uri)
+
+    def test_require_of_a_register(self) -> None:
+        """A registrar looks at Require before it asks who sends it; others after it (10.3, 8.2)."""
+        unknown = "Require: gruu, path, x"
+        self.assertEqual(self.stranger("REGISTER", NODE, unknown), "420")
+        self.assertEqual(self.sent[0][1].every("unsupported"), ["gruu, x"])
+        self.assertEqual(self.stranger("REGISTER", NODE, "Require: path"), "401")
+        self.assertEqual(self.stranger("REGISTER", "sip:elsewhere.example", unknown), "401")
+        ours = f"sip:201@{DOMAIN}"
+        self.assertEqual(self.stranger("OPTIONS", NODE, unknown, sender=ours), "407")
+        self.assertEqual(self.stranger("OPTIONS", NODE, unknown), "420")
 
     def test_challenges(self) -> None:
         """Each algorithm that is offered is a challenge of its own, in their order."""
@@ -309,6 +359,24 @@ class CredentialTests(Case):
         self.assertIn('realm="other"', left)
         self.assertEqual(self.stranger("INVITE", USER, foreign), "INVITE 192.0.2.7")
         self.assertEqual(self.sent[0][1].every("proxy-authorization"), [left])
+
+    def test_consumed_wherever(self) -> None:
+        """Credentials of our realm go nowhere, in which header and request ever they are."""
+        self.stranger("INVITE", ELSEWHERE)
+        proof = credentials(self.sent[0][1], "201", "INVITE", USER)
+        value = proof.partition(": ")[2]
+        spelled = value.replace("sipx-test", "SIPX\\-Test")
+        other = value.replace("sipx-test", "elsewhere")
+        lines = [f"Authorization: {text}" for text in (value, other, spelled)]
+        for method in ("INVITE", "MESSAGE", "BYE", "ACK"):
+            self.assertEqual(self.stranger(method, USER, *lines), f"{method} 192.0.2.7")
+            self.assertEqual(self.sent[0][1].every("authorization"), [other], method)
+        self.assertEqual(self.user("INVITE", USER, *lines), "INVITE 192.0.2.7")
+        request = self.sent[0][1]
+        self.assertEqual(request.every("authorization"), [other])
+        self.assertFalse(request.has("proxy-authorization"))
+        self.assertEqual(self.stranger("BYE", USER, proof), "BYE 192.0.2.7")
+        self.assertFalse(self.sent[0][1].has("proxy-authorization"))
 
     def test_wrong(self) -> None:
         """A wrong answer is challenged again, also of a stranger who would not need one."""

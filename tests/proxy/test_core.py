@@ -130,6 +130,48 @@ class ForkTests(Case):
         self.assertEqual(message.every("proxy-authenticate"), ['Digest realm="a", nonce="1"'])
         self.assertEqual(message.every("www-authenticate"), ['Digest realm="b", nonce="2"'])
 
+    def test_challenge_of_our_realm(self) -> None:
+        """A challenge in our name, or for the password itself, is not passed on."""
+        got = self.call()
+        good = 'Digest realm="a", nonce="1"'
+        for peer, value in (
+            (PHONES[0], 'Digest realm="sipx-test", nonce="1"'),
+            (PHONES[1], "Basic realm=x"),
+            (PHONES[2], good),
+        ):
+            last = self.answer(
+                got[peer],
+                407,
+                ("proxy-authenticate", value),
+                ("www-authenticate", value),
+                peer=peer,
+            )
+        self.assertEqual(last, [f"ACK {PHONES[2][0]}", f"407 {CALLER[0]}"])
+        message = self.sent[-1][1]
+        self.assertEqual(message.every("proxy-authenticate"), [good])
+        self.assertEqual(message.every("www-authenticate"), [good])
+
+    def test_only_challenges_of_our_realm(self) -> None:
+        """When no other challenge is left, the call has failed: 502, and a better answer wins."""
+        ours = ("www-authenticate", 'Digest Realm = "SIPX-\\test", nonce="1"')
+        for status, outcome in ((401, "502"), (486, "486")):
+            self.setUp()
+            got = self.call()
+            for peer in PHONES[:2]:
+                self.answer(got[peer], 401, ours, peer=peer)
+            last = self.answer(got[PHONES[2]], status, ours, peer=PHONES[2])
+            self.assertEqual(last[-1], f"{outcome} {CALLER[0]}")
+            self.assertFalse(self.sent[-1][1].has("www-authenticate"))
+            self.assertEmpty()
+
+    def test_challenge_in_a_provisional(self) -> None:
+        """Nor does one travel in a response where none belongs."""
+        got = self.call()
+        ours = ("proxy-authenticate", 'Digest realm="sipx-test", nonce="1"')
+        for status in (183, 200):
+            self.assertIn(f"{status} {CALLER[0]}", self.answer(got[PHONES[0]], status, ours))
+            self.assertFalse(self.sent[0][1].has("proxy-authenticate"))
+
     def test_503(self) -> None:
         """A 503 of a phone is not one of ours: 500 goes upstream (16.7 step 6)."""
         got = self.call()

@@ -13,7 +13,7 @@ from sipx.core.responsecontext import MOST_BRANCHES
 from sipx.core.target import Target
 from sipx.proxy.passage import DROP, Rejection
 from sipx.proxy.steps.authenticate import UNCHALLENGED, Authenticate, in_scope
-from sipx.proxy.steps.extensions import unsupported
+from sipx.proxy.steps.extensions import SERVED_OPTIONS, unsupported
 from sipx.routing.resolve import Decision, resolve
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from sipx.node.identity import Identity
     from sipx.proxy.passage import Passage
     from sipx.proxy.servers import Servers
-
-_SERVED_OPTIONS = frozenset({"path"})  # RFC 3327, by the registrar
 
 
 class Destination:
@@ -142,14 +140,17 @@ class Destination:
     def _here(self, passage: Passage) -> Rejection | None:
         """Find who answers a request to the node itself."""
         request = passage.request
-        if request.method in {"ACK", "CANCEL"}:
-            return DROP if request.method == "ACK" else Rejection(481)
+        if request.method == "CANCEL":
+            return Rejection(481)
+        if request.method == "ACK":
+            passage.server = self._servers.for_method("INVITE")
+            return DROP if passage.server is None else None
         server = self._servers.for_method(request.method)
         if server is None:
             allow = ", ".join(self._servers.methods())
             return Rejection(405, "Method Not Allowed", [("allow", allow)])
         if "require" in request.names:
-            rejection = unsupported(request, "require", _SERVED_OPTIONS)
+            rejection = unsupported(request, "require", SERVED_OPTIONS)
             if rejection is not None:
                 return rejection
         passage.server = server
@@ -165,6 +166,7 @@ class Destination:
             rejection = self._may_leave(passage)
             if rejection is not None:
                 return rejection
+            passage.elsewhere = True
             passage.targets = (Target(uri.as_target()),)
         else:
             rejection = self._may_reach_users(passage)
@@ -181,7 +183,9 @@ class Destination:
     def _along_route(self, passage: Passage) -> Rejection | None:
         rejection = self._may_leave(passage)
         if rejection is None:
-            passage.targets = (Target(passage.uri.as_target()),)
+            uri = passage.uri
+            passage.elsewhere = uri.is_sip and not self._identity.is_ours(uri.host, uri.port)
+            passage.targets = (Target(uri.as_target()),)
         return rejection
 
     def _may_reach_users(self, passage: Passage) -> Rejection | None:
