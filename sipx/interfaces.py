@@ -269,37 +269,67 @@ class ICallObserver(Interface):
 
     def call_started(
         request: Request, caller: str, callee: str, dialed: str, version: int, now: float
-    ) -> None:
-        """An INVITE without To tag was accepted for routing.
+    ) -> Any:
+        """An INVITE was accepted for routing that belongs to no dialog set up through us.
+
+        Whatever Call-ID and tags it has: calls may be alike, by accident or on purpose.
 
         Args:
             request: the INVITE as it arrived.
             caller: the authenticated user's name, else the From URI.
             callee: the user that the call was resolved to, else the Request-URI.
-            dialed: user part of the Request-URI, else the whole of it.
+            dialed: user part of the Request-URI, with the host when that is not ours; else the
+                whole of it.
             version: of the configuration that routed it.
             now: monotonic seconds.
+
+        Returns:
+            The call, to be given to ``call_answered`` and ``call_failed``; None when it must be
+            refused, because too many are alike.
         """
 
-    def call_answered(
-        call_id: str, from_tag: str, callee: str, response: Response, now: float
-    ) -> None:
+    def call_answered(call: Any, callee: str, response: Response, now: float) -> None:
         """A 2xx of a call was forwarded; only the first one counts.
 
         Args:
-            call_id: the Call-ID.
-            from_tag: the caller's tag.
+            call: what ``call_started`` gave.
             callee: the user that answered, else the URI of the branch; empty leaves it as
                 it was at the start.
             response: the 2xx, with Session-Expires when there is a session timer.
             now: monotonic seconds.
         """
 
-    def call_failed(call_id: str, from_tag: str, status: int, reason: str, now: float) -> None:
-        """A call ended before an answer with the final status that the caller gets."""
+    def call_failed(call: Any, status: int, reason: str, now: float) -> None:
+        """A call ended before an answer with the final status that the caller gets.
 
-    def call_ended(call_id: str, tags: tuple[str, str], now: float) -> None:
-        """A BYE was forwarded; either tag may be the caller's."""
+        Args:
+            call: what ``call_started`` gave.
+            status: 300 to 699.
+            reason: the callee's phrase, or in words why nobody answered.
+            now: monotonic seconds.
+        """
+
+    def call_belongs(call_id: str, tags: tuple[str, str], user: str) -> bool:
+        """Say whether a request inside a dialog goes to the other side of an answered call.
+
+        Args:
+            call_id: of the request.
+            tags: those of From and To.
+            user: of ours, whom it goes to.
+        """
+
+    def call_ended(
+        call_id: str, tags: tuple[str, str], user: str, since: float, now: float
+    ) -> None:
+        """A BYE of a dialog reached its other side and ended it.
+
+        Args:
+            call_id: of the dialog.
+            tags: both, in either order.
+            user: of ours, whom it went to; empty when that is not known.
+            since: monotonic seconds at which the BYE came here.
+            now: monotonic seconds.
+        """
 
     def call_refreshed(
         call_id: str, tags: tuple[str, str], expires: int | None, now: float

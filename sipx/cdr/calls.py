@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from zope.interface import classImplements
 
+from sipx.cdr.call import Call, Key, key_of, short
+from sipx.cdr.deadlines import Deadlines
 from sipx.core.callrecord import CallRecord, CallResult
 from sipx.core.errors import RemoteError
 from sipx.core.sessiontimer import session_interval
@@ -26,56 +27,13 @@ if TYPE_CHECKING:
     from sipx.core.message import Request, Response
 
 MOST_CALLS: Final = 65536  # active at once, about 1 KiB each
+MOST_ALIKE: Final = 16  # active calls with one Call-ID and From tag: no phone makes a second one
 MOST_FAILED: Final = 8192  # failed calls remembered in case the caller tries again
 RETRY_TIME: Final = 60.0  # seconds for that: to answer a challenge, somebody may have to type
-MOST_LEGS: Final = 16  # phones that answered one call at once; of more the first are followed
-LONGEST_TEXT: Final = 255  # characters kept of what a peer chose
-_HEAD: Final = LONGEST_TEXT - 65  # of a longer one, before a digest that tells it from others
+_APART: Final = 1e-6  # seconds between the starts of calls that are alike, which tell their rows
 
 _RINGING: Final = CallResult.RINGING
 _TALKING: Final = CallResult.TALKING
-_NOWHERE: Final = -1
-
-Key = tuple[str, str]
-
-
-class _Call:
-    """A call and what is only known while it lasts."""
-
-    __slots__ = (
-        "answered",
-        "call_id",
-        "callee",
-        "caller",
-        "connect",
-        "deadline",
-        "dialed",
-        "failed",
-        "from_tag",
-        "legs",
-        "result",
-        "second",
-        "session",
-        "start",
-        "version",
-    )
-
-    def __init__(self, key: Key, start: float) -> None:
-        self.call_id, self.from_tag = key
-        self.start = start
-        self.connect: float | None = None
-        self.result = _RINGING
-        self.caller = self.callee = self.dialed = ""
-        self.version = 0
-        # The To tags that answered: True while no BYE was seen.  Those that ended stay, because
-        # their 2xx may come once more.  Unknown of a call carried over.
-        self.legs: dict[str, bool] = {}
-        self.session = 0  # seconds of its session timer, 0 without one
-        # Monotonic seconds.
-        self.answered = 0.0
-        self.failed = 0.0
-        self.deadline = 0.0
-        self.second = _NOWHERE  # where it waits for that
 
 
 class Calls:
@@ -89,6 +47,7 @@ class Calls:
     Attributes:
         evicted: calls ended as lost because there were too many.
         unknown: answers, failures and ends of calls that are not (or no longer) known.
+        refused: calls that were one too many alike.
     """
 
     def __init__(
@@ -112,24 +71,23 @@ class Calls:
         """
         self.evicted = 0
         self.unknown = 0
+        self.refused = 0
         self._append = append
         self._utc = utc
         self._limit = limit
         self._most = most
         self._most_failed = most_failed
         # In order of start; a plain dict would be slow at giving its oldest again and again.
-        self._calls: OrderedDict[Key, _Call] = OrderedDict()
-        self._failed: OrderedDict[Key, _Call] = OrderedDict()
-        # Calls by the second in which to look at them.  They are taken out when they end, which
-        # may be a day before; sipx.core.wheel would keep them until then.
-        self._seconds: dict[int, set[_Call]] = {}
-        self._next = int(now)
+        self._calls: OrderedDict[Call, None] = OrderedDict()
+        self._alike: dict[Key, list[Call]] = {}  # the same, oldest first
+        self._failed: OrderedDict[Key, Call] = OrderedDict()
+        self._deadlines = Deadlines(now)
 
     def __len__(self) -> int:
         return len(self._calls)
 
     def active(self) -> Sequence[CallRecord]:
-        return [_record(call) for call in self._calls.values()]
+        return [call.record() for call in self._calls]
 
     def carry_over(self, records: Iterable[CallRecord], now: float) -> None:
         """Take up the calls that a former run of the node left without an end.
@@ -144,18 +102,19 @@ class Calls:
         """
         utc = self._utc()
         for record in records:
-            call = _Call((record.call_id, record.from_tag), record.start)
+            call = Call((record.call_id, record.from_tag), record.start)
             call.caller, call.callee, call.dialed = record.caller, record.callee, record.dialed
             call.connect = record.connect
             call.version = record.version
+            call.carried = True
             if record.result is not _TALKING or record.connect is None:
                 self._write(call, CallResult.LOST, record.start, 0.0)
                 continue
             call.result = _TALKING
             # A wall clock that was set back meanwhile gives no negative durations.
             call.answered = now - max(0.0, utc - record.connect)
-            self._calls[call.call_id, call.from_tag] = call
-            self._wait(call, call.answered + self._limit)
+            self._open(call)
+            self._deadlines.put(call, call.answered + self._limit)
         self._bound(now)
 
     # -- what the proxy saw ------------------------------------------------------------
@@ -168,111 +127,114 @@ class Calls:
         dialed: str,
         version: int,
         now: float,
-    ) -> None:
-        key = _key(request.call_id, request.from_.tag)
-        if key in self._calls:
-            return  # the same call again: merged, or by another way
+    ) -> Call | None:
+        key = key_of(request.call_id, request.from_.tag)
+        alike = self._alike.get(key, ())
+        if len(alike) >= MOST_ALIKE:
+            self.refused += 1
+            return None
+        dialed = short(dialed)
         call = self._failed.pop(key, None)
-        if call is None:
-            call = _Call(key, self._utc())
-            call.dialed = _short(dialed)
-        call.caller = _short(caller)
-        call.callee = _short(callee)
+        # The same caller tries again; but another number is another call, unless he was sent
+        # there.
+        if call is None or not (call.dialed == dialed or 300 <= call.status < 400):
+            start = self._utc()
+            while any(other.start == start for other in alike):
+                start += _APART
+            call = Call(key, start)
+            call.dialed = dialed
+        call.caller = short(caller)
+        call.callee = short(callee)
         call.version = version
-        self._calls[key] = call
-        self._wait(call, now + self._limit)
+        self._open(call)
+        self._deadlines.put(call, now + self._limit)
         self._write(call, _RINGING, None, None)
         self._bound(now)
+        return call
 
-    def call_answered(
-        self, call_id: str, from_tag: str, callee: str, response: Response, now: float
-    ) -> None:
-        key = _key(call_id, from_tag)
-        call = self._calls.get(key)
-        if call is None:
-            # A 2xx that crossed our CANCEL is forwarded even after a failure.
-            call = self._failed.pop(key, None)
-            if call is None:
+    def call_answered(self, call: Call, callee: str, response: Response, now: float) -> None:
+        new = call.answer(_to_tag(response))
+        if call not in self._calls:
+            # A 2xx that crossed our CANCEL is forwarded even after a failure; and when the first
+            # phone has hung up already, the second one talks.
+            if call.connect is not None and not new:
                 self.unknown += 1
                 return
-            self._calls[key] = call
+            if self._failed.get(call.key) is call:
+                del self._failed[call.key]
+            self._open(call)
             call.result = _RINGING
-        tag = _to_tag(response)
-        if tag and tag not in call.legs and len(call.legs) < MOST_LEGS:
-            call.legs[tag] = True
         if call.result is not _RINGING:
             return
-        call.answered = now
-        call.connect = self._utc()
+        if call.connect is None:
+            call.answered = now
+            call.connect = self._utc()
         if callee:
-            call.callee = _short(callee)
+            call.callee = short(callee)
         if "session-expires" in response.names:
             call.session = session_interval(response.get("session-expires"))
-        self._wait(call, now + self._patience(call))
+        self._deadlines.put(call, now + self._patience(call))
         self._write(call, _TALKING, None, None)
         self._bound(now)
 
-    def call_failed(
-        self, call_id: str, from_tag: str, status: int, reason: str, now: float
-    ) -> None:
-        key = _key(call_id, from_tag)
-        call = self._calls.get(key)
-        if call is None:
+    def call_failed(self, call: Call, status: int, reason: str, now: float) -> None:
+        if call not in self._calls:
             self.unknown += 1
             return
         if call.result is not _RINGING:
             return
-        del self._calls[key]
-        self._forget_deadline(call)
-        call.failed = now
+        self._close(call)
+        call.failed, call.status = now, status
         result = CallResult.CANCELED if status == 487 else CallResult.FAILED
-        self._write(call, result, self._utc(), 0.0, status, _short(reason))
-        self._failed[key] = call
+        self._write(call, result, self._utc(), 0.0, status, short(reason))
+        self._failed.pop(call.key, None)  # or it would keep the place of an older one
+        self._failed[call.key] = call
         if len(self._failed) > self._most_failed:
             self._failed.popitem(last=False)
 
-    def call_ended(self, call_id: str, tags: tuple[str, str], now: float) -> None:
-        call = self._find(call_id, tags)
-        if call is None:
+    def call_belongs(self, call_id: str, tags: tuple[str, str], user: str) -> bool:
+        for call, leg in self._found(call_id, tags):
+            if user and user == (call.callee if leg == short(tags[1]) else call.caller):
+                return True
+        return False
+
+    def call_ended(
+        self, call_id: str, tags: tuple[str, str], user: str, since: float, now: float
+    ) -> None:
+        found = self._found(call_id, tags)
+        if not found:
             self.unknown += 1
-        elif call.result is _TALKING:  # a BYE to an early dialog leaves the INVITE to fail
+            return
+        if len(found) > 1:
+            # Some phone gave the tag of another. Those of the user that it went to have ended.
+            theirs = [one for one in found if user in {one[0].caller, one[0].callee}]
+            found = theirs if user and theirs else found[:1]
+        for call, leg in found:
             # When two phones answered at once, the call ends with the last leg.
-            legs = call.legs
-            for tag in tags:
-                if tag in legs:
-                    legs[tag] = False
-            if True not in legs.values():
-                self._end(call, CallResult.COMPLETED, now)
+            if call.leave(leg):
+                self._end(call, CallResult.COMPLETED, now, since)
 
     def call_refreshed(
         self, call_id: str, tags: tuple[str, str], expires: int | None, now: float
     ) -> None:
         """See ICallObserver; an ``expires`` of 0 says that the session timer was given up."""
-        call = self._find(call_id, tags)
-        if call is None or call.result is not _TALKING:
-            return
-        if expires is not None:
-            call.session = expires
-        self._wait(call, now + self._patience(call))
+        for call, _ in self._found(call_id, tags):
+            if expires is not None:
+                call.session = expires
+            self._deadlines.put(call, now + self._patience(call))
 
     # -- what time does ----------------------------------------------------------------
 
     def tick(self, now: float) -> None:
         """End the calls whose time has run out; to be called about once a second."""
-        while self._next < int(now):
-            for call in self._seconds.pop(self._next, ()):
-                call.second = _NOWHERE
-                if call.deadline > now:
-                    self._wait(call, call.deadline)
-                else:
-                    timed = call.session and self._patience(call) < self._limit
-                    self._end(call, CallResult.EXPIRED if timed else CallResult.LOST, now)
-            self._next += 1
+        for call in self._deadlines.due(now):
+            timed = call.session and self._patience(call) < self._limit
+            self._end(call, CallResult.EXPIRED if timed else CallResult.LOST, now, now)
         failed = self._failed
         while failed and next(iter(failed.values())).failed + RETRY_TIME <= now:
             failed.popitem(last=False)
 
-    def _patience(self, call: _Call) -> float:
+    def _patience(self, call: Call) -> float:
         """How long a call may be silent.
 
         The session timer ends at its interval after the 2xx that agreed on it (RFC 4028
@@ -285,51 +247,47 @@ class Calls:
             return self._limit
         return min(session + min(32.0, session / 3), self._limit)
 
-    def _wait(self, call: _Call, deadline: float) -> None:
-        """Note when to end a call; a later time than before costs nothing now."""
-        call.deadline = deadline
-        second = max(int(deadline), self._next)
-        if call.second != _NOWHERE:
-            if call.second <= second:
-                return
-            self._forget_deadline(call)
-        call.second = second
-        waiting = self._seconds.get(second)
-        if waiting is None:
-            self._seconds[second] = {call}
-        else:
-            waiting.add(call)
+    # -- the tables --------------------------------------------------------------------
 
-    def _forget_deadline(self, call: _Call) -> None:
-        waiting = self._seconds.get(call.second)
-        if waiting is not None:
-            waiting.discard(call)
-            if not waiting:
-                del self._seconds[call.second]
-        call.second = _NOWHERE
+    def _found(self, call_id: str, tags: tuple[str, str]) -> list[tuple[Call, str]]:
+        """Find answered calls by their dialog, each with its To tag; either side may have sent.
 
-    # -- rows --------------------------------------------------------------------------
+        More than one only when somebody took pains to make them alike.
+        """
+        one, other = map(short, tags)
+        found = []
+        for tag, leg in ((one, other), (other, one)):
+            for call in self._alike.get(key_of(call_id, tag), ()):
+                if call.result is _TALKING and call.has(leg):
+                    found.append((call, leg))
+        return found
 
-    def _find(self, call_id: str, tags: tuple[str, str]) -> _Call | None:
-        """Find a call by its dialog; either side may have sent the message."""
-        calls = self._calls
-        one, other = tags
-        return calls.get(_key(call_id, one)) or calls.get(_key(call_id, other))
+    def _open(self, call: Call) -> None:
+        self._calls[call] = None
+        self._alike.setdefault(call.key, []).append(call)
+
+    def _close(self, call: Call) -> None:
+        del self._calls[call]
+        alike = self._alike[call.key]
+        alike.remove(call)
+        if not alike:
+            del self._alike[call.key]
+        self._deadlines.remove(call)
 
     def _bound(self, now: float) -> None:
         while len(self._calls) > self._most:
             self.evicted += 1
-            self._end(next(iter(self._calls.values())), CallResult.LOST, now)
+            self._end(next(iter(self._calls)), CallResult.LOST, now, now)
 
-    def _end(self, call: _Call, result: CallResult, now: float) -> None:
-        del self._calls[call.call_id, call.from_tag]
-        self._forget_deadline(call)
-        talked = round(now - call.answered, 3) if call.connect is not None else 0.0
-        self._write(call, result, self._utc(), talked)
+    def _end(self, call: Call, result: CallResult, now: float, since: float) -> None:
+        """End a call that is over since a moment, of which we learn now."""
+        self._close(call)
+        talked = max(0.0, round(since - call.answered, 3)) if call.connect is not None else 0.0
+        self._write(call, result, self._utc() - (now - since), talked)
 
     def _write(
         self,
-        call: _Call,
+        call: Call,
         result: CallResult,
         end: float | None,
         duration: float | None,
@@ -337,11 +295,12 @@ class Calls:
         reason: str = "",
     ) -> None:
         call.result = result
+        call_id, from_tag = call.key
         self._append(
             [
                 "call",
-                call.call_id,
-                call.from_tag,
+                call_id,
+                from_tag,
                 call.caller,
                 call.callee,
                 call.dialed,
@@ -360,36 +319,9 @@ class Calls:
 classImplements(Calls, ICallObserver, IActiveCalls)
 
 
-def _record(call: _Call) -> CallRecord:
-    return CallRecord(
-        call_id=call.call_id,
-        from_tag=call.from_tag,
-        caller=call.caller,
-        callee=call.callee,
-        dialed=call.dialed,
-        start=call.start,
-        connect=call.connect,
-        result=call.result,
-        version=call.version,
-    )
-
-
 def _to_tag(response: Response) -> str:
     """The callee's tag; empty when To is malformed, which is the caller's to notice."""
     try:
-        return response.to.tag
+        return short(response.to.tag)
     except RemoteError:
         return ""
-
-
-def _key(call_id: str, tag: str) -> Key:
-    if len(call_id) <= LONGEST_TEXT and len(tag) <= LONGEST_TEXT:
-        return call_id, tag
-    return _short(call_id), _short(tag)
-
-
-def _short(text: str) -> str:
-    """Bound a text that a peer chose: 64 KiB of it fit into a message."""
-    if len(text) <= LONGEST_TEXT:
-        return text
-    return f"{text[:_HEAD]}~{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"

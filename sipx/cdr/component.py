@@ -18,6 +18,7 @@ def cdr(context: INodeContext) -> IService:
     health.gauge("calls_active", lambda: len(calls), MOST_CALLS)
     health.gauge("calls_evicted", lambda: calls.evicted)
     health.gauge("calls_unknown", lambda: calls.unknown)
+    health.gauge("calls_refused", lambda: calls.refused)
     health.set("cdr", True, f"{len(calls)} calls going on since before the start")
     context.repeat(1.0, calls.tick)
     context.provide(ICallObserver, calls)

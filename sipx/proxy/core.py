@@ -23,6 +23,7 @@ from sipx.net.interfaces import IServerUser, ITransactionUser
 from sipx.proxy.forking import Forwarding, contact_uris, next_hop
 from sipx.proxy.passage import Passage, Rejection
 from sipx.proxy.serving import Answering, Serving
+from sipx.proxy.steps.authenticate import in_scope
 
 if TYPE_CHECKING:
     from sipx.interfaces import ICallObserver, IFlow
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sipx.proxy.chain import Chain
     from sipx.proxy.servers import Servers
 
+_TELLING: Final = frozenset({"INVITE", "UPDATE", "BYE"})  # what tells of a call in its dialog
 MOST_REFUSED: Final = 4096  # INVITEs inside dialogs whose ACK is still to come
 
 _log = Logger()
@@ -126,10 +128,15 @@ class Proxy:
             user, instrument = passage.user, passage.instrument
             self._serving.serve(passage.server, request, passage.flow, user, instrument, now)
         else:
+            passage.known = passage.in_dialog and self._is_known(passage)
             forwarding = Forwarding(self, passage)
             forwarding.transaction = self.signaling.accept(request, passage.flow, forwarding, now)
-            if self.observer is not None:
-                self._observe(passage, self.observer)
+            if forwarding.starts_call and self.observer is not None:
+                forwarding.call = self._observe(passage, self.observer)
+                if forwarding.call is None:
+                    # As a user agent server says to one request that came twice (8.2.2.2).
+                    forwarding.abandon(482, "Too Many Calls With This Call-ID", now)
+                    return
             try:
                 forwarding.start(now)
             except Exception:
@@ -221,29 +228,43 @@ class Proxy:
 
     # -- call records ------------------------------------------------------------------
 
-    def _observe(self, passage: Passage, observer: ICallObserver) -> None:
+    def _is_known(self, passage: Passage) -> bool:
+        """Whether a request inside a dialog goes to the other side of one set up through us.
+
+        The state in its Route says so; else, of a phone that registered a new address, whose
+        it is. A To tag alone says nothing, anybody can write one: so an INVITE without any state
+        begins a call.
+        """
+        observer, request = self.observer, passage.request
+        if request.method not in _TELLING:
+            return False
+        if passage.state is not None and in_scope(passage):
+            return True
+        if observer is None or not passage.dialed:
+            return False
+        if passage.state is None and request.method == "INVITE":
+            return False
+        tags = (request.from_.tag, request.to.tag)
+        return observer.call_belongs(request.call_id, tags, passage.dialed)
+
+    def _observe(self, passage: Passage, observer: ICallObserver) -> Any:
         request = passage.request
-        if request.method == "INVITE" and not passage.in_dialog:
-            caller = passage.user or request.from_.uri_text
-            dialed = _dialed(passage)
-            callee = passage.dialed or passage.uri.text
-            observer.call_started(request, caller, callee, dialed, passage.version, passage.now)
-        elif request.method == "BYE" and passage.in_dialog:
-            tags = (request.from_.tag, request.to.tag)
-            observer.call_ended(request.call_id, tags, passage.now)
+        caller = passage.user or request.from_.uri_text
+        dialed = _dialed(passage)
+        callee = passage.dialed or passage.uri.text
+        return observer.call_started(request, caller, callee, dialed, passage.version, passage.now)
 
     def _observe_rejection(
         self, passage: Passage, rejection: Rejection, observer: ICallObserver
     ) -> None:
         """Record a call that was refused; a challenge or a malformed request is no call."""
-        request, status = passage.request, rejection.status
+        status = rejection.status
         if status in {400, 401, 407, 482, 483, 505, 513} or passage.in_dialog:
             return
         try:
-            tag = request.from_.tag
-            self._observe(passage, observer)
-            reason = rejection.reason
-            observer.call_failed(request.call_id, tag, status, reason, passage.now)
+            call = self._observe(passage, observer)
+            if call is not None:
+                observer.call_failed(call, status, rejection.reason, passage.now)
         except (RemoteError, AttributeError):
             return
 

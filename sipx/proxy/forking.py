@@ -50,20 +50,21 @@ class Forwarding:
 
     Attributes:
         transaction: the server transaction, set once it is made.
+        starts_call: it is an INVITE that belongs to no dialog that was set up through us.
+        call: what the observer knows the call by.
     """
 
     __slots__ = (
-        "_call_id",
         "_context",
-        "_from_tag",
         "_method",
         "_passage",
         "_proxy",
         "_record_route",
         "_request",
-        "_starts_call",
         "_why",
+        "call",
         "deadline",
+        "starts_call",
         "transaction",
         "wheel_slot",
     )
@@ -88,12 +89,11 @@ class Forwarding:
         self._context = ResponseContext(
             request.method == "INVITE", proxy.timer_c, width=passage.breadth
         )
-        self._call_id = request.call_id
-        self._from_tag = request.from_.tag
-        self._starts_call = request.method == "INVITE" and not passage.in_dialog
+        self.starts_call = request.method == "INVITE" and not passage.known
+        self.call: Any = None
         self._why = ""  # the last branch failed without a response, in words
         self._record_route: RecordRoute | None = None
-        if request.method in DIALOG_METHODS and not passage.in_dialog:
+        if self.starts_call or (request.method in DIALOG_METHODS and not passage.in_dialog):
             self._record_route = RecordRoute(proxy.key, request, bool(passage.user))
         self.deadline = self._context.deadline
         self.wheel_slot = -1
@@ -233,7 +233,7 @@ class Forwarding:
     def _recurse(self, action: Recurse, now: float) -> None:
         """Try the contacts of a 3xx (16.5, 16.7 step 4), as far as they may be reached."""
         targets: Sequence[Target] = ()
-        if self._starts_call or not self._passage.in_dialog:
+        if not self._passage.in_dialog:
             targets = self._proxy.redirected(self._passage, action.response)
         added = self._context.add(targets)
         self._perform(self._context.ended(action.branch, now, bool(added)), now)
@@ -245,6 +245,8 @@ class Forwarding:
         if status < 300 and self.transaction.state > State.ACCEPTED:
             return  # a 2xx after another final response: the transaction would not send it
         reason = ""
+        if self._method == "BYE" and status >= 200:
+            self._observe_bye(status, response, now)
         if status >= 300:
             if response is None:
                 reason = self._why if status != 487 else ""
@@ -290,18 +292,34 @@ class Forwarding:
         if observer is None:
             return
         status = response.status
-        if self._starts_call:
+        if self.call is not None:
             if 200 <= status < 300:
                 user = branch.target.user if branch is not None else ""
                 callee = user or self._passage.uri.text
-                observer.call_answered(self._call_id, self._from_tag, callee, response, now)
+                observer.call_answered(self.call, callee, response, now)
             elif status >= 300:
                 reason = reason or response.reason
-                observer.call_failed(self._call_id, self._from_tag, status, reason, now)
-        elif (
-            self._passage.in_dialog and 200 <= status < 300 and self._method in {"INVITE", "UPDATE"}
-        ):
+                observer.call_failed(self.call, status, reason, now)
+        elif self._passage.known and 200 <= status < 300 and self._method in {"INVITE", "UPDATE"}:
             self._proxy.refreshed(response, now)
+
+    def _observe_bye(self, status: int, response: Response | None, now: float) -> None:
+        """A BYE has its answer: does that end the dialog?
+
+        So it does when the other side took it, or knows nothing of the dialog, or cannot be
+        reached: whoever sent it has left (15.1.1, 12.2.1.2). A BYE that was refused, for its
+        CSeq or for want of credentials, ends nothing.
+        """
+        observer, passage = self._proxy.observer, self._passage
+        if observer is None or not passage.known:
+            return
+        # Within its scope nobody else was asked; to one of the user's phones a BYE may be news.
+        sure = bool(passage.within)
+        left = status in {408, 481} or (status in {480, 487} and response is None)
+        if status < 300 or (sure and left):
+            request = self._request
+            tags = (request.from_.tag, request.to.tag)
+            observer.call_ended(request.call_id, tags, passage.dialed, passage.now, now)
 
 
 classImplements(Forwarding, IServerUser, IClientUser)

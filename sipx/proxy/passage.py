@@ -23,6 +23,7 @@ class Passage:
         uri: the Request-URI, once ``sanity`` has read it.
         in_dialog: it has a To tag.
         within: whether it stays in the scope of its dialog; None until somebody asked.
+        known: it belongs to a dialog that was set up through us, and goes to the other side.
         elsewhere: its target is neither one of our users nor of our domain.
         state: of our Record-Route, when it carried one that is good for its dialog.
         routed: a Route that is not ours leads it on.
@@ -46,6 +47,7 @@ class Passage:
         "flow",
         "in_dialog",
         "instrument",
+        "known",
         "loop",
         "now",
         "request",
@@ -69,6 +71,7 @@ class Passage:
         self.in_dialog = False
         self.state: RouteState | None = None
         self.within: bool | None = None
+        self.known = False
         self.elsewhere = False
         self.routed = False
         self.user = ""

@@ -98,8 +98,9 @@ def records(active: int) -> None:
     response = Response(200, "OK", request.names, request.lines)
     for number in range(active):
         request._call_id = f"{number}@elsewhere"
-        calls.call_started(request, "200", "201", "201", 1, now + number % 60)
-        calls.call_answered(f"{number}@elsewhere", tag, "201", response, now + number % 60)
+        begun = calls.call_started(request, "200", "201", "201", 1, now + number % 60)
+        assert begun is not None
+        calls.call_answered(begun, "201", response, now + number % 60)
     names = [f"{number}@192.0.2.7" for number in range(CALLS)]
 
     def prepare() -> None:
@@ -109,9 +110,10 @@ def records(active: int) -> None:
     def call() -> None:
         for name in names:
             request._call_id = name
-            calls.call_started(request, "200", "201", "201", 1, now)
-            calls.call_answered(name, tag, "201", response, now)
-            calls.call_ended(name, ("callee", tag), now)
+            begun = calls.call_started(request, "200", "201", "201", 1, now)
+            assert begun is not None
+            calls.call_answered(begun, "201", response, now)
+            calls.call_ended(name, (response.to.tag, tag), "", now, now)
 
     cost = best(call, CALLS) - best(prepare, CALLS)
     print(f"records: a call, {active:6} others active  {cost:9.2f} us")

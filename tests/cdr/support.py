@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sipx.cdr.call import Call
 from sipx.cdr.calls import Calls
 from sipx.core.callrecord import CallRecord, CallResult
 from sipx.core.message import Request, Response
@@ -29,9 +30,10 @@ def invite(call_id: str = "one", from_tag: str = "a") -> Request:
     return message
 
 
-def answer(session: str | None = None) -> Response:
+def answer(session: str | None = None, tag: str = "b") -> Response:
     """A 200, perhaps with Session-Expires."""
     response = Response(200, "OK", [], [])
+    response.add("to", f"<sip:201@x>;tag={tag}" if tag else "<sip:201@x>")
     if session is not None:
         response.add("session-expires", session)
     return response
@@ -44,7 +46,9 @@ class Exchange:
         now: monotonic seconds.
         step: what the wall clock was set forward by.
         journal: every record.
-        rows: the last record of each call, by field.
+        rows: the last record of the latest call of each Call-ID and From tag, by field.
+        all_rows: of every call, by their start too.
+        handles: what the calls are known by, the latest last.
     """
 
     def __init__(self, **limits: Any) -> None:
@@ -52,6 +56,8 @@ class Exchange:
         self.step = 0.0
         self.journal: list[Sequence[Any]] = []
         self.rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self.all_rows: dict[tuple[str, str, float], dict[str, Any]] = {}
+        self.handles: dict[tuple[str, str], list[Any]] = {}
         self.calls = Calls(self._append, self.utc, self.now, **{"limit": LIMIT, **limits})
 
     def _append(self, record: Sequence[Any]) -> None:
@@ -59,6 +65,7 @@ class Exchange:
         row = dict(zip(FIELDS, record[1:], strict=True))
         self.journal.append(record)
         self.rows[row["call_id"], row["from_tag"]] = row
+        self.all_rows[row["call_id"], row["from_tag"], row["start"]] = row
 
     def utc(self) -> float:
         return UTC + self.now - START + self.step
@@ -76,7 +83,13 @@ class Exchange:
 
     def start(self, call_id: str = "one", from_tag: str = "a", **given: Any) -> None:
         told = {"caller": "200", "callee": "201", "dialed": "201", "version": 7, **given}
-        self.calls.call_started(invite(call_id, from_tag), now=self.now, **told)
+        call = self.calls.call_started(invite(call_id, from_tag), now=self.now, **told)
+        self.handles.setdefault((call_id, from_tag), []).append(call)
+
+    def handle(self, call_id: str, from_tag: str, which: int = -1) -> Any:
+        """What a call is known by; one that nobody knows when there is none."""
+        found = self.handles.get((call_id, from_tag))
+        return found[which] if found else Call((call_id, from_tag), UTC)
 
     def answer(
         self,
@@ -84,16 +97,26 @@ class Exchange:
         from_tag: str = "a",
         callee: str = "201",
         session: str | None = None,
+        tag: str = "b",
+        which: int = -1,
     ) -> None:
-        self.calls.call_answered(call_id, from_tag, callee, answer(session), self.now)
+        call = self.handle(call_id, from_tag, which)
+        self.calls.call_answered(call, callee, answer(session, tag), self.now)
 
     def fail(
         self, status: int, reason: str = "", call_id: str = "one", from_tag: str = "a"
     ) -> None:
-        self.calls.call_failed(call_id, from_tag, status, reason, self.now)
+        self.calls.call_failed(self.handle(call_id, from_tag), status, reason, self.now)
 
-    def bye(self, tags: tuple[str, str] = ("a", "b"), call_id: str = "one") -> None:
-        self.calls.call_ended(call_id, tags, self.now)
+    def bye(
+        self,
+        tags: tuple[str, str] = ("a", "b"),
+        call_id: str = "one",
+        user: str = "",
+        took: float = 0.0,
+    ) -> None:
+        """A BYE was answered, which came some seconds ago."""
+        self.calls.call_ended(call_id, tags, user, self.now - took, self.now)
 
     def refresh(
         self,
@@ -112,7 +135,9 @@ class Exchange:
     def forgotten(self) -> bool:
         """Whether nothing is kept of any call."""
         calls = self.calls
-        return not (len(calls) or calls.active() or calls._seconds or calls._failed)
+        return not (
+            len(calls) or calls.active() or calls._alike or len(calls._deadlines) or calls._failed
+        )
 
 
 def unfinished(**fields: Any) -> CallRecord:

@@ -81,10 +81,13 @@ class ComponentTests(TestCase):
         node = _Node()
         calls = self.build(node)
         calls.call_started(invite(), "200", "201", "201", 1, node.now)
-        calls.call_ended("other", ("a", "b"), node.now)
+        calls.call_ended("other", ("a", "b"), "", node.now, node.now)
         self.assertEqual([record[0] for record in node.journaled], ["call"])
         values = {name: read() for name, (read, _) in node.gauges.items()}
-        self.assertEqual(values, {"calls_active": 1, "calls_evicted": 0, "calls_unknown": 1})
+        self.assertEqual(
+            values,
+            {"calls_active": 1, "calls_evicted": 0, "calls_unknown": 1, "calls_refused": 0},
+        )
         self.assertEqual(node.gauges["calls_active"][1], 65536)
 
     def test_option(self) -> None:

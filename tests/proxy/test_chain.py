@@ -298,8 +298,9 @@ class CredentialTests(Case):
             f"im:201@{DOMAIN}",
             f"pres:201@{DOMAIN}:5099;x=y",
         ):
-            self.assertEqual(self.stranger("INVITE", USER, sender=sender), "407", sender)
-            self.assertEqual(self.user("INVITE", USER, sender=sender), "INVITE 192.0.2.7", sender)
+            given = {"sender": sender, "call_id": sender}
+            self.assertEqual(self.stranger("INVITE", USER, **given), "407", sender)
+            self.assertEqual(self.user("INVITE", USER, **given), "INVITE 192.0.2.7", sender)
         for sender in (
             "tel:+15550100",
             "sip:201@elsewhere.example",

@@ -13,6 +13,7 @@ from sipx.core.errors import RemoteError
 from sipx.core.message import Message, Request, Response, reply
 from sipx.interfaces import IRequestServer
 from sipx.net.interfaces import ITransactionUser
+from sipx.proxy import core as module
 from sipx.ua.incoming import IncomingRequest
 from tests.proxy.house import DOMAIN, HOST, House, Peer, ask, bind, credentials, parsed
 
@@ -274,6 +275,22 @@ class ForkTests(Case):
         self.assertEqual(peer, PHONES[0])
         self.assertFalse(ack.has("route"))
         self.assertEqual(len(ack.vias()), 2)
+
+
+class RefusalTests(Case):
+    """INVITEs inside dialogs that we refused: their ACK ends here."""
+
+    def test_bounded(self) -> None:
+        """Of too many the oldest is forgotten, none of the others; a gauge counts them."""
+        self.patch(module, "MOST_REFUSED", 2)
+        stranger = f"sip:201@{DOMAIN}"
+        for name in ("a", "b", "c"):
+            made = ask("INVITE", USER, to_tag="x", sender=stranger, branch=name)
+            self.assertEqual(words(self.house.ask(made, CALLER)), [f"407 {CALLER[0]}"])
+        self.assertEqual(self.house.proxy.refusals(), 2)
+        for name, sent in (("a", 1), ("b", 0), ("c", 0)):
+            made = ask("ACK", f"sip:200@{PHONES[0][0]}:5060", to_tag="x", branch=name)
+            self.assertEqual(len(self.house.ask(made, CALLER)), sent, name)
 
 
 class RecordTests(Case):

@@ -273,7 +273,13 @@ class World:
         self._check_records()
 
     def _check_records(self) -> None:
-        rows = {domain: dict(node.journal.calls) for domain, node in self.nodes.items()}
+        rows = {
+            domain: {key[:2]: row for key, row in node.journal.calls.items()}
+            for domain, node in self.nodes.items()
+        }
+        for domain, node in self.nodes.items():
+            if len(rows[domain]) < len(node.journal.calls):
+                raise self.wrong(f"{domain}: a call has two records: {node.journal.rows}")
         for call in self.made:
             key = (call.call_id, call.local_tag)
             found = {domain: row for domain, of in rows.items() if (row := of.pop(key, None))}

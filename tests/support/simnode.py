@@ -82,7 +82,7 @@ class MemoryJournal:
         failing: as IJournal has it.
         records: all that was written.
         bindings: rows by (user, contact).
-        calls: rows by (Call-ID, From tag).
+        calls: rows by (Call-ID, From tag, start).
         unbound: removals of rows that were not there.
     """
 
@@ -91,7 +91,7 @@ class MemoryJournal:
         self.failing = False
         self.records: list[Sequence[Any]] = []
         self.bindings: dict[tuple[str, str], dict[str, Any]] = {}
-        self.calls: dict[tuple[str, str], dict[str, Any]] = {}
+        self.calls: dict[tuple[str, str, float], dict[str, Any]] = {}
         self.unbound = 0
         self._pending: list[Sequence[Any]] = []
 
@@ -119,7 +119,7 @@ class MemoryJournal:
             self.unbound += self.bindings.pop((values[0], values[1]), None) is None
         else:
             assert kind == "call"
-            self.calls[values[0], values[1]] = dict(zip(CALL, values, strict=True))
+            self.calls[values[0], values[1], values[5]] = dict(zip(CALL, values, strict=True))
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -337,7 +337,7 @@ class SimulatedNode:
             "timers": layer.timers,
             "forwardings": len(self.proxy.wheel),
             "calls": len(self.calls),
-            "calls waiting": len(self.calls._seconds),
+            "calls waiting": len(self.calls._deadlines),
             "failed calls": len(self.calls._failed),
             "outbox": len(layer.outbox),
         }
