@@ -234,7 +234,7 @@ class PropertyTests(SynchronousTestCase):
         message = parse_datagram(data)
         self.assertEqual(message.defects, ())
         self.assertEqual(message.to_bytes(), data)
-        self.assertEqual(message.copy().to_bytes(), data)  # type: ignore[attr-defined]
+        self.assertEqual(message.copy().to_bytes(), data)  # type: ignore[attr-defined]  # a message
 
     @settings(derandomize=True, deadline=None)
     @given(strategies.header_lines())

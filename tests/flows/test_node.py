@@ -47,9 +47,9 @@ class ServerTests(FlowCase):
 
     def test_failing(self) -> None:
         """A server that fails: 500, a traceback for us, and everything goes on."""
-        self.node.echo.contact = None  # type: ignore[assignment]
+        self.node.echo.contact = None  # type: ignore[assignment]  # a defect
         caller = self.phone("200")
-        self.node.echo.handle = lambda incoming: 1 / 0  # type: ignore[assignment,method-assign]
+        self.node.echo.handle = lambda incoming: 1 / 0  # type: ignore[assignment,method-assign]  # a defect
         call = caller.call("9196")
         self.clock.advance(1)
         self.assertEqual(call.status, 500)
@@ -58,7 +58,7 @@ class ServerTests(FlowCase):
     def test_silent(self) -> None:
         """A server that never answers is given up by Timer C."""
         caller = self.phone("200")
-        self.node.echo.handle = lambda incoming: None  # type: ignore[method-assign]
+        self.node.echo.handle = lambda incoming: None  # type: ignore[method-assign]  # says nothing
         call = caller.call("9196")
         self.clock.advance(179)
         self.assertNotEqual(call.state, ENDED)
@@ -68,7 +68,7 @@ class ServerTests(FlowCase):
     def test_canceled(self) -> None:
         """The caller of a server that never answers gives up."""
         caller = self.phone("200")
-        self.node.echo.handle = lambda incoming: None  # type: ignore[method-assign]
+        self.node.echo.handle = lambda incoming: None  # type: ignore[method-assign]  # says nothing
         call = caller.call("9196")
         self.clock.advance(5)
         call.cancel()

@@ -84,7 +84,7 @@ class Child(ProcessProtocol):
     @property
     def pid(self) -> int:
         """Process id; meaningful while it runs."""
-        return int(self.transport.pid)  # type: ignore[union-attr]
+        return int(self.transport.pid)  # type: ignore[union-attr]  # it runs
 
     @property
     def text(self) -> str:
