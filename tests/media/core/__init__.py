@@ -1,0 +1,1 @@
+"""Tests of media.core: no sockets, no clocks."""
