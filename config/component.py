@@ -6,8 +6,10 @@ import sys
 
 from twisted.application.service import IService, Service
 
+from config.commands.commit import Commits
 from config.commands.configuration import Configuration
-from config.commands.interfaces import IUserCommands
+from config.commands.interfaces import IPlanCommands, IUserCommands
+from config.commands.plan import PlanCommands
 from config.commands.users import UserCommands
 from config.storage import users
 from config.storage.interfaces import IDatabase
@@ -37,7 +39,10 @@ def configuration(context: INodeContext) -> IService:
     current = Configuration(context.keys, context.identity.realm)
     current.load(database)
     context.provide(IConfiguration, current)
-    context.provide(IUserCommands, UserCommands(database, current, context.keys, context.utc))
+    commits = Commits(database, current, context.utc)
+    users_ = UserCommands(commits, context.keys)
+    context.provide(IUserCommands, users_)
+    context.provide(IPlanCommands, PlanCommands(database, commits, users_, context.keys))
     context.health.gauge("users", lambda: len(current.accounts.accounts))
     if current.broken:
         context.health.set(

@@ -16,6 +16,19 @@ TIMEOUT: Final = 60.0  # seconds without an octet: a database that is locked tak
 PAGE: Final = 1000  # values in one answer
 
 
+class Refused(CommandError):
+    """The node refuses.
+
+    Attributes:
+        errors: what is wrong field by field, as the API says it.
+    """
+
+    def __init__(self, message: str, problem: Any) -> None:
+        super().__init__(message)
+        found = problem.get("errors") if isinstance(problem, dict) else None
+        self.errors: list[dict[str, Any]] = found if isinstance(found, list) else []
+
+
 class Client:
     """One connection to a node.
 
@@ -77,7 +90,7 @@ class Client:
             raise CommandError(_unreachable(self._state, error)) from error
         value = _value(answer)
         if response.status >= 400:
-            raise CommandError(_refusal(response.status, value))
+            raise Refused(_refusal(response.status, value), value)
         return value
 
     def every(

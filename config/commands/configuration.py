@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from config.compile import accounts, routing
 from config.storage import audit, users
+from config.storage.entities import Stored
 from config.storage.interfaces import IDatabase, Transaction
 from config.storage.users import StoredAccount
 from sipx.auth.snapshot import Account, AccountSnapshot
@@ -34,6 +35,13 @@ class AccountChange(NamedTuple):
 
     before: StoredAccount | None
     after: StoredAccount | None
+
+
+class EntityChange(NamedTuple):
+    """What changed about one thing; None where there is none, before or now."""
+
+    before: Stored | None
+    after: Stored | None
 
 
 @implementer(IConfiguration)
@@ -70,8 +78,13 @@ class Configuration:
             ((account.name, account.aliases) for account in stored), version
         )
 
-    def swap(self, version: int, changes: Iterable[AccountChange]) -> None:
-        """Put a version in force that differs from the last by some users, and say so."""
+    def swap(
+        self,
+        version: int,
+        changes: Iterable[AccountChange],
+        entities: Iterable[EntityChange] = (),
+    ) -> None:
+        """Put a version in force that differs from the last by some users and things; say so."""
         latest: dict[str, StoredAccount | None] = {}
         names = []
         for before, after in changes:

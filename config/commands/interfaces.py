@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from zope.interface import Interface
 
+from config.model.edits import Edit
+from config.model.errors import EditRefused
 from config.model.user import User, UserEdit
+from config.storage.audit import Change
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -99,4 +102,55 @@ class IUserCommands(Interface):
 
         Raises:
             Invalid: with one error a field; none was made.
+        """
+
+
+class Outdated(EditRefused):
+    """An edit of a version that is not the current one any more."""
+
+    def __init__(self, version: int, current: int) -> None:
+        super().__init__(f"version {version} is not the current one any more, {current} is")
+
+
+class Edited(NamedTuple):
+    """What some edits did.
+
+    Attributes:
+        version: that they made; None when nothing changed.
+        changes: as the audit has them.
+    """
+
+    version: int | None
+    changes: tuple[Change, ...]
+
+
+class IPlanCommands(Interface):
+    """Edits of everything that is configured, users included.
+
+    All edits of a call are done, in one version, or none of them.
+    """
+
+    def edit(
+        edits: Sequence[Edit], actor: str, version: int | None = None, dry_run: bool = False
+    ) -> Deferred[Edited]:
+        """Do some edits.
+
+        Args:
+            edits: any number, each of another thing.
+            actor: who does it.
+            version: the one that they were made for; None when that does not matter.
+            dry_run: say what would happen, and change nothing.
+
+        Raises:
+            Invalid: with one error a field; of several edits the field is
+                ``rules/NAME/FIELD``.
+            NotFound: what was to be changed is not there.
+            Outdated: another version is in force.
+        """
+
+    def rollback(version: int, actor: str) -> Deferred[Edited]:
+        """Make everything as it was in a version: in a new version.
+
+        Raises:
+            NotFound: there is no such version, or not any more.
         """

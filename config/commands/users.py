@@ -9,22 +9,32 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from config.commands.configuration import AccountChange, Configuration, Keys
+from config.commands.commit import (
+    Applied,
+    Commits,
+    Committed,
+    DryRun,
+    refuse,
+    shielded,
+    transaction,
+)
+from config.commands.configuration import EntityChange, Keys
 from config.commands.interfaces import Imported, IUserCommands, RowError
 from config.model.errors import FieldError, Invalid, NotFound
 from config.model.password import random_password
 from config.model.user import User, UserEdit, edited, errors
-from config.storage import aliases, audit, bindings, users
+from config.storage import aliases, audit, bindings, entities, users
 from config.storage.audit import Change
-from config.storage.interfaces import IDatabase, Transaction, Work
-from config.storage.users import StoredAccount, StoredUser
+from config.storage.entities import Stored
+from config.storage.interfaces import Transaction
+from config.storage.users import StoredUser
 from sipx.auth.snapshot import password_context
 
 T = TypeVar("T")
@@ -39,44 +49,7 @@ class Aim(enum.Enum):
     ADD = enum.auto()
     UPDATE = enum.auto()
     EITHER = enum.auto()
-
-
-class Applied(NamedTuple):
-    """What an edit did inside its transaction.
-
-    Attributes:
-        before: the user as he was; None when he was not.
-        after: the user as he is; None when he is no more.
-        change: for the audit; None when nothing is different.
-        generated: whether a random password was drawn.
-    """
-
-    before: StoredUser | None
-    after: StoredUser | None
-    change: Change | None
-    generated: bool = False
-
-
-class Committed(NamedTuple):
-    """A transaction of some edits.
-
-    Attributes:
-        version: that they made; None when nothing changed.
-        applied: what each did.
-        failed: rows that were left out.
-    """
-
-    version: int | None
-    applied: list[Applied]
-    failed: list[RowError]
-
-
-class _DryRun(Exception):
-    """Ends a transaction that is not to be kept."""
-
-    def __init__(self, committed: Committed) -> None:
-        super().__init__()
-        self.committed = committed
+    PUT = enum.auto()  # either, and a password that is missing is not drawn
 
 
 @implementer(IUserCommands)
@@ -84,53 +57,45 @@ class UserCommands:
     """Edits of users.
 
     Args:
-        database: where they are stored.
-        configuration: where they come in force.
+        commits: makes versions of what is edited.
         keys: seal what is secret.
-        utc: the wall clock, for the audit.
     """
 
-    def __init__(
-        self,
-        database: IDatabase,
-        configuration: Configuration,
-        keys: Keys,
-        utc: Callable[[], float],
-    ) -> None:
-        self._database = database
-        self._configuration = configuration
+    def __init__(self, commits: Commits, keys: Keys) -> None:
+        self._commits = commits
         self._keys = keys
-        self._utc = utc
-        # Versions come in force in the order in which they were stored.
-        self._lock = DeferredLock()
 
     def add_user(self, edit: UserEdit, actor: str) -> Deferred[User]:
-        return _shielded(self._edit(edit, Aim.ADD, actor))
+        return shielded(self._edit(edit, Aim.ADD, actor))
 
     def update_user(self, edit: UserEdit, actor: str) -> Deferred[User]:
-        return _shielded(self._edit(edit, Aim.UPDATE, actor))
+        return shielded(self._edit(edit, Aim.UPDATE, actor))
 
     def set_password(self, name: str, password: str, actor: str) -> Deferred[None]:
         edit = UserEdit(name=name, password=password)
-        return _shielded(_nothing(self._edit(edit, Aim.UPDATE, actor)))
+        return shielded(_nothing(self._edit(edit, Aim.UPDATE, actor)))
 
     def remove_user(self, name: str, actor: str) -> Deferred[None]:
-        return _shielded(_nothing(self._commit(self._transaction([_removal(name)], actor))))
+        return shielded(
+            _nothing(self._commits.commit(transaction(self._commits, [removal(name)], actor)))
+        )
 
     def import_users(
         self, rows: Sequence[tuple[int, UserEdit]], actor: str, dry_run: bool
     ) -> Deferred[Imported]:
-        return _shielded(self._import(rows, actor, dry_run))
+        return shielded(self._import(rows, actor, dry_run))
 
     def add_users_now(self, edits: Sequence[UserEdit], actor: str) -> None:
         for edit in edits:
-            _refuse(errors(edit, new=True))
+            refuse(errors(edit, new=True))
         steps = [self._step(edit, Aim.ADD) for edit in edits]
-        self._swap(self._database.write_now(self._transaction(steps, actor)))
+        self._commits.commit_now(transaction(self._commits, steps, actor))
 
     async def _edit(self, edit: UserEdit, aim: Aim, actor: str) -> User:
-        _refuse(errors(edit, new=aim is Aim.ADD))
-        committed = await self._commit(self._transaction([self._step(edit, aim)], actor))
+        refuse(errors(edit, new=aim is Aim.ADD))
+        committed = await self._commits.commit(
+            transaction(self._commits, [self._step(edit, aim)], actor)
+        )
         after = committed.applied[0].after
         assert after is not None
         return after.user
@@ -144,17 +109,17 @@ class UserCommands:
             failed: list[RowError] = []
             for line, edit in rows:
                 try:
-                    applied.append(await self._apply(tx, edit, Aim.EITHER))
+                    applied.append(await self.apply(tx, edit, Aim.EITHER))
                 except Invalid as invalid:
                     failed.append(RowError(line, str(invalid)))
-            committed = await self._audited(tx, applied, failed, actor)
+            committed = await self._commits.audited(tx, applied, failed, actor)
             if dry_run:
-                raise _DryRun(committed)
+                raise DryRun(committed)
             return committed
 
         try:
-            committed = await self._commit(work)
-        except _DryRun as dry:
+            committed = await self._commits.commit(work)
+        except DryRun as dry:
             committed = dry.committed
         kinds = [(done.before is None, done.change is not None) for done in committed.applied]
         return Imported(
@@ -165,54 +130,12 @@ class UserCommands:
             failed=tuple(committed.failed),
         )
 
-    async def _commit(self, work: Work[Committed]) -> Committed:
-        await self._lock.acquire()
-        try:
-            committed = await self._database.write(work)
-            self._swap(committed)
-        finally:
-            self._lock.release()
-        return committed
-
-    def _swap(self, committed: Committed) -> None:
-        if committed.version is not None:
-            self._configuration.swap(
-                committed.version,
-                [
-                    AccountChange(_account(done.before), _account(done.after))
-                    for done in committed.applied
-                    if done.change is not None
-                ],
-            )
-
-    def _transaction(
-        self, steps: Sequence[Callable[[Transaction], Coroutine[Any, Any, Applied]]], actor: str
-    ) -> Work[Committed]:
-        """Make a transaction of which all steps or none are done."""
-
-        async def work(tx: Transaction) -> Committed:
-            await audit.lock(tx)
-            applied = [await step(tx) for step in steps]
-            return await self._audited(tx, applied, [], actor)
-
-        return work
-
     def _step(
         self, edit: UserEdit, aim: Aim
     ) -> Callable[[Transaction], Coroutine[Any, Any, Applied]]:
-        return lambda tx: self._apply(tx, edit, aim)
+        return lambda tx: self.apply(tx, edit, aim)
 
-    async def _audited(
-        self, tx: Transaction, applied: list[Applied], failed: list[RowError], actor: str
-    ) -> Committed:
-        changes = [done.change for done in applied if done.change is not None]
-        if not changes:
-            return Committed(None, applied, failed)
-        version = await audit.next_version(tx)
-        await audit.record(tx, version, self._utc(), actor, changes)
-        return Committed(version, applied, failed)
-
-    async def _apply(self, tx: Transaction, edit: UserEdit, aim: Aim) -> Applied:
+    async def apply(self, tx: Transaction, edit: UserEdit, aim: Aim) -> Applied:
         """Store one edit.
 
         Raises:
@@ -227,29 +150,31 @@ class UserCommands:
             if before is None and edit.password is None:
                 edit = replace(edit, password=random_password())
                 generated = True
-            _refuse(errors(edit, new=before is None))
-        _refuse([error async for error in _collisions(tx, edit, before, aim)])
+            refuse(errors(edit, new=before is None))
+        refuse([error async for error in _collisions(tx, edit, before, aim)])
         if before is None:
             after = self._sealed(edited(User(name=edit.name), edit), edit, None)
             await users.insert(tx, after)
-            return Applied(
-                None, after, Change("add user", edit.name, _detail(None, edit)), generated
-            )
+            return Applied(None, after, _change("add user", None, after, edit), generated)
         edit = self._without_what_is_so(edit, before)
         after = self._sealed(edited(before.user, edit), edit, before)
         if after == before:
             return Applied(before, before, None)
         await users.update(tx, before.user, after)
-        return Applied(before, after, Change("update user", edit.name, _detail(before.user, edit)))
+        return Applied(before, after, _change("update user", before, after, edit))
 
     def _sealed(self, user: User, edit: UserEdit, before: StoredUser | None) -> StoredUser:
         seal = self._keys.seal
-        if edit.password is not None:
+        if edit.sealed is not None:
+            password = edit.sealed
+        elif edit.password is not None:
             password = seal(edit.password, password_context(user.name))
         else:
             assert before is not None
             password = before.sealed
-        if edit.secrets:
+        if edit.sealed_secrets is not None:
+            hidden = edit.sealed_secrets
+        elif edit.secrets:
             secrets = {**self._secrets(before), **edit.secrets}
             hidden = seal(json.dumps(secrets), _secrets_context(user.name))
         else:
@@ -282,14 +207,56 @@ class UserCommands:
         return found
 
 
-def _removal(name: str) -> Callable[[Transaction], Coroutine[Any, Any, Applied]]:
+def one_of(before: Stored | None, after: Stored | None) -> Stored:
+    """Give the thing as it is, or as it last was."""
+    found = after or before
+    assert found is not None
+    return found
+
+
+def entity_change(
+    action: str, before: Stored | None, after: Stored | None
+) -> tuple[EntityChange, Change]:
+    """Describe a change of a thing, for the swap and for the audit."""
+    thing = one_of(before, after).entity
+    old, new = (None if one is None else entities.written(one) for one in (before, after))
+    changed = sorted(
+        name
+        for name, value in one_of(before, after).entity.fields.items()
+        if before is None or after is None or before.entity.fields.get(name) != value
+    )
+    detail = {"fields": changed} if before and after else {}
+    return (
+        EntityChange(before, after),
+        Change(
+            f"{action} {thing.kind}",
+            thing.name,
+            json.dumps(detail, ensure_ascii=False),
+            thing.kind,
+            old,
+            new,
+        ),
+    )
+
+
+def removal(name: str) -> Callable[[Transaction], Coroutine[Any, Any, Applied]]:
+    """Give the step that removes a user with all that is the user's."""
+
     async def step(tx: Transaction) -> Applied:
         before = await users.find(tx, name)
         if before is None:
             raise NotFound(f"user {name}")
         await users.delete(tx, name)
         await bindings.forget_user(tx, name)
-        return Applied(before, None, Change("remove user", name, "{}"))
+        gone = await entities.find(tx, "telephony", name)
+        if gone is not None:
+            await entities.delete(tx, "telephony", name)
+        return Applied(
+            before,
+            None,
+            Change("remove user", name, "{}", "user", users.written(before), None),
+            entities=() if gone is None else (entity_change("remove", gone, None),),
+        )
 
     return step
 
@@ -302,7 +269,12 @@ async def _collisions(
         yield FieldError("name", "is already taken")
     elif before is None and (other := await aliases.owner(tx, edit.name)):
         yield FieldError("name", f"is already an alias of user {other}")
+    elif before is None and (thing := await entities.owner(tx, edit.name)):
+        yield FieldError("name", f"is already dialed for {thing}")
     for alias in edit.aliases or ():
+        if thing := await entities.owner(tx, alias):
+            yield FieldError("aliases", f"hold {alias}, which is already dialed for {thing}")
+            return
         other = await aliases.owner(tx, alias)
         if other is not None and other != edit.name:
             what = "the name of a user" if other == alias else f"a name of user {other}"
@@ -310,10 +282,15 @@ async def _collisions(
             return
 
 
-def _account(stored: StoredUser | None) -> StoredAccount | None:
-    if stored is None or not stored.user.enabled:
-        return None
-    return StoredAccount(stored.user.name, stored.sealed, stored.user.aliases)
+def _change(action: str, before: StoredUser | None, after: StoredUser, edit: UserEdit) -> Change:
+    return Change(
+        action,
+        after.user.name,
+        _detail(before.user if before else None, edit),
+        "user",
+        users.written(before) if before else None,
+        users.written(after),
+    )
 
 
 def _detail(before: User | None, edit: UserEdit) -> str:
@@ -324,7 +301,7 @@ def _detail(before: User | None, edit: UserEdit) -> str:
         old = getattr(before, name) if before else None
         if new is not None and new != old:
             detail[name] = new
-    if edit.password is not None:
+    if edit.password is not None or edit.sealed is not None:
         detail["password"] = "set"
     if labels := sorted([*edit.extras, *edit.secrets]):
         detail["extras"] = labels
@@ -335,20 +312,5 @@ def _secrets_context(user: str) -> str:
     return f"secrets:{user}"
 
 
-def _refuse(found: Iterable[FieldError]) -> None:
-    if wrong := list(found):
-        raise Invalid(wrong)
-
-
 async def _nothing(work: Coroutine[Any, Any, Any]) -> None:
     await work
-
-
-def _shielded(work: Coroutine[Any, Any, T]) -> Deferred[T]:
-    """Start work that goes on when nobody waits for it any more.
-
-    Between the transaction and the swap there must be no way out.
-    """
-    outer: Deferred[T] = Deferred()
-    Deferred.fromCoroutine(work).chainDeferred(outer)
-    return outer

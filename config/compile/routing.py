@@ -34,13 +34,18 @@ def with_changes(
         version: of the configuration.
     """
     names = dict(before.names)
+    latest: dict[str, Names | None] = {}
     for old, new in changes:
+        # All that go first: a name may move from one user to another, in any order.
         if old is not None:
-            user, aliases = old
-            for name in (user, *aliases):
+            latest[old[0]] = None
+            for name in (old[0], *old[1]):
                 names.pop(name, None)
         if new is not None:
-            _add(names, *new)
+            latest[new[0]] = new
+    for last in latest.values():
+        if last is not None:
+            _add(names, *last)
     return RoutingSnapshot(version, names)
 
 

@@ -69,6 +69,9 @@ class UserEdit:
         password: the SIP password; a new user needs one.
         extras: put beside and over those that the user has.
         secrets: the same for columns that are kept sealed, because they are secret.
+        sealed: the password as this cluster's key sealed it, in place of a password.
+        sealed_secrets: the same of the secret columns.
+        whole: the extras are all that the user has from now on.
     """
 
     name: str
@@ -80,6 +83,9 @@ class UserEdit:
     password: str | None = field(default=None, repr=False)
     extras: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sealed: bytes | None = field(default=None, repr=False)
+    sealed_secrets: bytes | None = field(default=None, repr=False)
+    whole: bool = False
 
 
 def edited(user: User, edit: UserEdit) -> User:
@@ -91,7 +97,7 @@ def edited(user: User, edit: UserEdit) -> User:
         email=_or(edit.email, user.email),
         aliases=user.aliases if edit.aliases is None else edit.aliases,
         enabled=user.enabled if edit.enabled is None else edit.enabled,
-        extras={**user.extras, **edit.extras} if edit.extras else user.extras,
+        extras=_extras(user, edit),
     )
 
 
@@ -114,7 +120,7 @@ def errors(edit: UserEdit, *, new: bool) -> Iterator[FieldError]:
     if edit.password is not None:
         if message := password_error(edit.password):
             yield FieldError("password", message)
-    elif new:
+    elif new and edit.sealed is None:
         yield FieldError("password", "is missing")
     if message := _extras_error(edit.extras) or _extras_error(edit.secrets):
         yield FieldError("extras", message)
@@ -140,6 +146,12 @@ def password_error(password: str) -> str:
     if password != password.strip():
         return "begins or ends with a blank, which no phone shows"
     return ""
+
+
+def _extras(user: User, edit: UserEdit) -> Mapping[str, str]:
+    if edit.whole:
+        return dict(edit.extras)
+    return {**user.extras, **edit.extras} if edit.extras else user.extras
 
 
 def _or(new: str | None, old: str) -> str:

@@ -1,4 +1,4 @@
-"""Deletes call records that are older than the node keeps them.
+"""Deletes call records that are older than the node keeps them, and versions that none names.
 
 A few thousand at a time, by an index, so that nobody else waits for long: a short span after a
 long one is reached within hours, not at once.
@@ -12,9 +12,9 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from config.storage import callrecords
+from config.storage import audit, callrecords
 from config.storage.errors import StorageError
-from config.storage.interfaces import IDatabase
+from config.storage.interfaces import IDatabase, Transaction
 
 log = Logger()
 
@@ -50,7 +50,7 @@ class Retention:
     async def _delete(self) -> None:
         before = self._utc() - self._span
         try:
-            await self._database.write(lambda tx: callrecords.purge(tx, before, MOST_DELETED))
+            await self._database.write(lambda tx: _purge(tx, before))
             self._failing = False
         except StorageError as error:
             if not self._failing:
@@ -58,3 +58,9 @@ class Retention:
             self._failing = True
         finally:
             self._running = False
+
+
+async def _purge(tx: Transaction, before: float) -> None:
+    """Calls first: a version that was named by the last of them can go with it."""
+    await callrecords.purge(tx, before, MOST_DELETED)
+    await audit.purge(tx, before, MOST_DELETED)

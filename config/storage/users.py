@@ -6,6 +6,7 @@ A password is stored sealed only, and so is what else of a user is secret.
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -123,3 +124,34 @@ def _stored(row: Row, owned: tuple[str, ...]) -> StoredUser:
 
 def _extras(text: str) -> Mapping[str, str]:
     return {} if text == "{}" else json.loads(text)
+
+
+def written(stored: StoredUser) -> str:
+    """Write a user for the audit, what is secret sealed as it is stored."""
+    user = stored.user
+    value = {
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "email": user.email,
+        "aliases": list(user.aliases),
+        "enabled": user.enabled,
+        "extras": dict(user.extras),
+        "sealed": b64encode(stored.sealed).decode(),
+        "secrets": b64encode(stored.secrets).decode(),
+    }
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def read(name: str, text: str) -> StoredUser:
+    """Read a user back from the audit."""
+    value = json.loads(text)
+    sealed, secrets = (b64decode(value.pop(part)) for part in ("sealed", "secrets"))
+    aliases_ = tuple(value.pop("aliases"))
+    return StoredUser(User(name=name, aliases=aliases_, **value), sealed, secrets)
+
+
+async def every(tx: Transaction) -> list[StoredUser]:
+    """Read all users, in the order of their names."""
+    rows = await tx.query(f"select {_COLUMNS} from users order by name")  # noqa: S608 - constants
+    owned = await aliases.of_all(tx)
+    return [_stored(row, owned.get(row[0], ())) for row in rows]

@@ -13,10 +13,12 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from zope.interface import implementer
 
-from config.commands.interfaces import IUserCommands
+from config.commands.interfaces import IPlanCommands, IUserCommands
 from config.storage.interfaces import IDatabase
+from config.web.api.plan import resources
 from config.web.api.telephony import Telephony
 from config.web.api.users import Users
+from config.web.api.versions import Versions
 from config.web.routes import Api
 from config.web.site import CONNECTIONS_LIMIT, ApiSite
 from config.web.token import FILE as TOKEN_FILE
@@ -92,6 +94,8 @@ def api(context: INodeContext) -> IService:
     parts = (
         Users(context.get(IDatabase), context.get(IUserCommands)),
         Telephony(context),
+        *resources(context.get(IDatabase), context.get(IPlanCommands)),
+        Versions(context.get(IDatabase), context.get(IPlanCommands)),
     )
     made = Api(parts, token, str(context.state / TOKEN_FILE))
     site = ApiSite(made, context.reactor)

@@ -24,6 +24,7 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
+from config.commands.interfaces import Outdated
 from config.model.errors import Invalid, NotFound
 from config.storage.errors import StorageError
 from config.web.problems import Problem, invalid
@@ -235,6 +236,8 @@ def _problem(error: Exception, declared: Operation) -> Problem:
             return invalid(error)
         case NotFound():
             return Problem(404, f"There is no {error.what}.")
+        case Outdated():
+            return Problem(409, f"Nothing was changed: {error}; look at it, then try again.")
         case StorageError():
             log.error("the database failed: {error}", error=error)
             return Problem(
