@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from config.commands.catalog import Catalog
 from config.compile import accounts, routing
+from config.model.entities import KINDS
 from config.storage import audit, users
-from config.storage.entities import Stored
+from config.storage.entities import Stored, every
 from config.storage.interfaces import IDatabase, Transaction
 from config.storage.users import StoredAccount
 from sipx.auth.snapshot import Account, AccountSnapshot
@@ -59,6 +62,7 @@ class Configuration:
         self.broken = 0  # accounts whose password does not open
         self._keys = keys
         self._realm = realm
+        self._catalog = Catalog()
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -71,11 +75,16 @@ class Configuration:
 
     def load(self, database: IDatabase) -> None:
         """Compile everything that is stored; blocks, for start-up."""
-        version, stored = database.read_now(_everything)
+        version, stored, things = database.read_now(_everything)
         pairs = ((account.name, account.sealed) for account in stored)
         self.accounts, self.broken = accounts.accounts(pairs, self._account, version)
-        self.routing = routing.routing(
-            ((account.name, account.aliases) for account in stored), version
+        self._catalog = Catalog(things)
+        named = routing.routing(((account.name, account.aliases) for account in stored), version)
+        people = {account.name for account in stored}
+        self.routing = replace(
+            named,
+            users=self._catalog.users({}, people, (), set()),
+            **self._catalog.plan(KINDS),
         )
 
     def swap(
@@ -85,6 +94,7 @@ class Configuration:
         entities: Iterable[EntityChange] = (),
     ) -> None:
         """Put a version in force that differs from the last by some users and things; say so."""
+        given = list(entities)
         latest: dict[str, StoredAccount | None] = {}
         names = []
         for before, after in changes:
@@ -101,7 +111,22 @@ class Configuration:
             },
             version,
         )
-        self.routing = routing.with_changes(self.routing, names, version)
+        kinds = self._catalog.change(given)
+        named = routing.with_changes(self.routing, names, version)
+        touched = set(latest)
+        touched.update(
+            one.entity.name
+            for pair in given
+            for one in pair
+            if one is not None and one.entity.kind == "telephony"
+        )
+        # A user of whom the password does not open is called all the same.
+        people = {name for name, user in named.names.items() if name == user}
+        self.routing = replace(
+            named,
+            users=self._catalog.users(self.routing.users, people, touched, kinds),
+            **self._catalog.plan(kinds),
+        )
         self.accounts = compiled
         for listener in self._listeners:
             try:
@@ -117,5 +142,5 @@ def _names(account: StoredAccount | None) -> routing.Names | None:
     return None if account is None else (account.name, account.aliases)
 
 
-async def _everything(tx: Transaction) -> tuple[int, list[StoredAccount]]:
-    return await audit.version(tx), list(await users.accounts(tx))
+async def _everything(tx: Transaction) -> tuple[int, list[StoredAccount], list[Stored]]:
+    return await audit.version(tx), list(await users.accounts(tx)), await every(tx)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sipx.routing.snapshot import RoutingSnapshot
 
@@ -46,7 +47,7 @@ def with_changes(
     for last in latest.values():
         if last is not None:
             _add(names, *last)
-    return RoutingSnapshot(version, names)
+    return replace(before, version=version, names=names)
 
 
 def _add(names: dict[str, str], user: str, aliases: Sequence[str]) -> None:
