@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from sipx.routing.snapshot import RoutingSnapshot
 
 
+Watcher = Callable[[str, Sequence["Binding"], Sequence["Binding"], bool], None]
+
+
 class IComponent(Interface):
     """One part of a node, declared by a Twisted plugin.
 
@@ -110,6 +113,9 @@ class IJournal(Interface):
     - ``["bind", user, contact, q, expires, call_id, cseq, path, flow, instance, instrument,
       user_agent, registered]``: the binding (user, contact) is now this; times in utc.
     - ``["unbind", user, contact]``: it is gone.
+    - ``["subscribe", call_id, local_tag, package, event_id, expires, details]``: the subscription
+      of these four is now this; expires in utc, details a mapping.
+    - ``["unsubscribe", call_id, local_tag, package, event_id]``: it is gone.
     - ``["call", call_id, from_tag, caller, callee, dialed, start, connect, end, result,
       failure_code, failure_reason, duration, version]``: the call's row is now this.
     """
@@ -221,6 +227,16 @@ class ILocation(Interface):
     def count() -> int:
         """Count all bindings, among them those expired and not yet swept."""
 
+    def watch(user: str, changed: Watcher | None) -> None:
+        """Have changes of a user's bindings told, or no longer.
+
+        Args:
+            user: the user's name in our domain.
+            changed: called after each change with the user, the bindings that went, those that
+                came in their place, and whether the user asked for it; None ends it.  A user
+                has one watcher: the ``reg`` package.
+        """
+
 
 class IConfiguration(Interface):
     """The current snapshot, slice by slice.  Readers take a slice anew for each request."""
@@ -242,6 +258,18 @@ class IBindingStore(Interface):
             Mappings with the keys of IJournal's ``bind`` record, in its order: user, contact,
             q, expires (utc), call_id, cseq, path (list), flow (text), instance, instrument,
             user_agent, registered (utc).
+        """
+
+
+class ISubscriptionStore(Interface):
+    """The database's side of subscriptions."""
+
+    def load() -> Sequence[Mapping[str, Any]]:
+        """Read all stored subscriptions; blocks; for start-up.
+
+        Returns:
+            Mappings of call_id, local_tag, package, event_id, expires (utc) and details, as in
+            IJournal's ``subscribe`` record.
         """
 
 

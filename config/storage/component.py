@@ -1,4 +1,4 @@
-"""Gives the node its database: registrations and call records, and where the journal ends."""
+"""Gives the node its database: what the journal is fed to and read back from at start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from config.storage import bindings
+from config.storage import bindings, subscriptions
 from config.storage.bindings import BindingStore
 from config.storage.callrecords import CallRecordStore
 from config.storage.errors import StorageError
@@ -16,7 +16,14 @@ from config.storage.interfaces import IDatabase
 from config.storage.journalsink import JournalSink
 from config.storage.retention import INTERVAL, Retention
 from config.storage.sqlite import WAITING_LIMIT, SQLiteDatabase
-from sipx.interfaces import IBindingStore, ICallRecordStore, IJournalSink, INodeContext
+from config.storage.subscriptions import SubscriptionStore
+from sipx.interfaces import (
+    IBindingStore,
+    ICallRecordStore,
+    IJournalSink,
+    INodeContext,
+    ISubscriptionStore,
+)
 from sipx.node.errors import StartError
 
 log = Logger()
@@ -52,6 +59,7 @@ def storage(context: INodeContext) -> IService:
     before = context.utc() - PURGE_SECONDS
     try:
         purged = database.write_now(lambda tx: bindings.purge(tx, before))
+        database.write_now(lambda tx: subscriptions.purge(tx, before))
     except StorageError as error:
         raise StartError(f"The database {path} cannot be used: {error}.") from error
     if purged:
@@ -61,6 +69,7 @@ def storage(context: INodeContext) -> IService:
         (IDatabase, database),
         (IBindingStore, BindingStore(database)),
         (ICallRecordStore, CallRecordStore(database)),
+        (ISubscriptionStore, SubscriptionStore(database)),
         (IJournalSink, sink),
     )
     for interface, implementation in provided:

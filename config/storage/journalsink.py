@@ -14,7 +14,7 @@ from typing import Any, Final
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from config.storage import bindings, callrecords, journalposition
+from config.storage import bindings, callrecords, journalposition, subscriptions
 from config.storage.errors import StorageError
 from config.storage.interfaces import IDatabase, Transaction
 from sipx.core.callrecord import CallResult
@@ -23,10 +23,11 @@ from sipx.interfaces import IJournalSink
 log = Logger()
 
 Record = Sequence[Any]
-Key = tuple[Any, Any]
+Key = tuple[Any, ...]
 
 _BIND_LENGTH: Final = 1 + len(bindings.COLUMNS)
 _CALL_LENGTH: Final = 1 + len(callrecords.COLUMNS)
+_SUBSCRIPTION_LENGTH: Final = 1 + len(subscriptions.COLUMNS)
 _ESCAPED_OCTET: Final = re.compile("[\udc80-\udcff]")
 _UNSTORABLE: Final = re.compile("[\ud800-\udfff\x00]")
 _RESULTS: Final = frozenset(result.value for result in CallResult)
@@ -71,6 +72,8 @@ class _Batch:
         self.bound: dict[Key, Record] = {}
         self.unbound: dict[Key, Record] = {}
         self.calls: dict[Key, Record] = {}
+        self.subscribed: dict[Key, Record] = {}
+        self.unsubscribed: dict[Key, Record] = {}
 
     def take(self, records: Sequence[Record]) -> None:
         """Add records, in the order in which they were written."""
@@ -87,6 +90,12 @@ class _Batch:
                     key = record[1], record[2]
                     bound.pop(key, None)
                     unbound[key] = key
+                elif kind == "subscribe":
+                    self.subscribed[tuple(record[1:5])] = record
+                elif kind == "unsubscribe":
+                    subscription = tuple(record[1:5])
+                    self.subscribed.pop(subscription, None)
+                    self.unsubscribed[subscription] = subscription
                 else:
                     log.error("a journal record of the kind {kind!r} is left out", kind=kind)
             except (IndexError, TypeError):
@@ -100,18 +109,31 @@ class _Batch:
             await bindings.put(tx, [_binding_row(record) for record in self.bound.values()])
         if self.calls:
             await callrecords.put(tx, [record[1:] for record in self.calls.values()])
+        if self.unsubscribed:
+            await subscriptions.take_away(tx, list(self.unsubscribed))
+        if self.subscribed:
+            rows = [_subscription_row(record) for record in self.subscribed.values()]
+            await subscriptions.put(tx, rows)
         await journalposition.put(tx, upto)
 
     def mend(self) -> int:
         """Make everything storable; gives the number of records that had to be left out."""
-        before = len(self.bound) + len(self.calls) + len(self.unbound)
+        before = len(self)
         self.bound = _mended(self.bound, _mended_bind)
         self.unbound = {
             key: key for key in (_mended_key(key) for key in self.unbound) if key is not None
         }
         calls = ((key, _mended_call(record)) for key, record in self.calls.items())
         self.calls = {key: record for key, record in calls if record is not None}
-        return before - len(self.bound) - len(self.calls) - len(self.unbound)
+        self.subscribed = {
+            key: record for key, record in self.subscribed.items() if _is_subscription(record)
+        }
+        self.unsubscribed = {key: key for key in self.unsubscribed if _is_subscription_key(key)}
+        return before - len(self)
+
+    def __len__(self) -> int:
+        kinds = (self.bound, self.unbound, self.calls, self.subscribed, self.unsubscribed)
+        return sum(map(len, kinds))
 
 
 def _binding_row(record: Record) -> list[Any]:
@@ -121,6 +143,26 @@ def _binding_row(record: Record) -> list[Any]:
     if row[7] is None:
         row[7] = ""
     return row
+
+
+def _subscription_row(record: Record) -> list[Any]:
+    return [*record[1:6], json.dumps(record[6])]
+
+
+def _is_subscription(record: Record) -> bool:
+    """Whether a record can be stored; who made it refuses what is no text (RFC 6665)."""
+    return (
+        len(record) == _SUBSCRIPTION_LENGTH
+        and _is_subscription_key(record[1:5])
+        and isinstance(record[5], int | float)
+        and isinstance(record[6], dict)
+    )
+
+
+def _is_subscription_key(key: Sequence[Any]) -> bool:
+    return len(key) == len(subscriptions.KEY) and all(
+        isinstance(text, str) and not _UNSTORABLE.search(text) for text in key
+    )
 
 
 def _is_about_values(error: StorageError) -> bool:

@@ -27,16 +27,21 @@ class OptionsServer:
     def __init__(self, context: INodeContext) -> None:
         self._context = context
         self._allow = ""
+        self._events = ""
 
     def handle(self, incoming: IncomingRequest) -> None:
-        """Answer 200 with Allow, Supported and Accept."""
+        """Answer 200 with Allow, Supported, Accept and Allow-Events."""
         if not self._allow:  # the others may be provided after us
             servers: Any = self._context.every(IRequestServer)
-            self._allow = ", ".join(Servers(servers).methods())
+            known = Servers(servers)
+            self._allow = ", ".join(known.methods())
+            self._events = ", ".join(known.events())
         response = incoming.reply(200)
         response.add("allow", self._allow)
         response.add("accept", "*/*")
         response.add("supported", "path")
+        if self._events:
+            response.add("allow-events", self._events)
         incoming.respond(response, incoming.now)
 
 

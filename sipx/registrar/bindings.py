@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from sipx.core.binding import Binding
 from sipx.core.uri import parse_uri
-from sipx.interfaces import ILocation
+from sipx.interfaces import ILocation, Watcher
 
 
 class _Held:
@@ -64,6 +64,7 @@ class Bindings:
         self._due: dict[int, set[_Held]] = {}
         self._seconds: list[int] = []
         self._count = 0
+        self._watchers: dict[str, Watcher] = {}
 
     # -- ILocation -------------------------------------------------------------------
 
@@ -96,6 +97,12 @@ class Bindings:
     def count(self) -> int:
         return self._count
 
+    def watch(self, user: str, changed: Watcher | None) -> None:
+        if changed is None:
+            self._watchers.pop(user, None)
+        else:
+            self._watchers[user] = changed
+
     # -- what the registrar needs ----------------------------------------------------
 
     def users(self) -> list[str]:
@@ -115,17 +122,29 @@ class Bindings:
         """Count what waits to end: each user once, under his next second."""
         return sum(map(len, self._due.values()))
 
-    def change(self, user: str, removed: Sequence[Binding], added: Sequence[Binding]) -> None:
+    def change(
+        self,
+        user: str,
+        removed: Sequence[Binding],
+        added: Sequence[Binding],
+        asked: bool = True,
+    ) -> None:
         """Take bindings of a user out and put others in.
 
         Args:
             user: whose they are.
             removed: from ``held``, the same objects.
             added: they count as the latest registered, the first of them as the very latest.
+            asked: whether the user's phone wants it so; for who watches.
 
         Raises:
             RemoteError: a contact is no URI; nothing has changed.
         """
+        self._change(user, removed, added)
+        if user in self._watchers and (removed or added):
+            self._watchers[user](user, removed, added, asked)
+
+    def _change(self, user: str, removed: Sequence[Binding], added: Sequence[Binding]) -> None:
         held = self._users.get(user)
         if held is None:
             held = _Held(user)
@@ -176,7 +195,7 @@ class Bindings:
             while due and len(ended) < most:
                 held = due.pop()
                 gone = [binding for binding in held.bindings if binding.expires <= now]
-                self.change(held.user, gone, ())
+                self.change(held.user, gone, (), asked=False)
                 ended += gone
             if not due:
                 del self._due[heappop(seconds)]

@@ -30,10 +30,10 @@ from sipx.core.errors import LocalError, RemoteError
 from sipx.core.flowid import FlowId
 from sipx.core.message import Request, Response, reply
 from sipx.core.uri import equivalent, parse_uri
+from sipx.core.wayback import way_to
 from sipx.interfaces import IConfiguration, IJournal
 from sipx.registrar.bindings import Bindings
 from sipx.registrar.contacts import LARGEST_EXPIRES, Contact, instrument_of, read_contacts
-from sipx.registrar.outbound import way_to
 from sipx.registrar.path import read_path
 from sipx.registrar.refusal import Refused, storable
 
@@ -248,6 +248,7 @@ class Registrar:
         added: Sequence[Binding],
         now: float = 0.0,
         utc: float = 0.0,
+        asked: bool = True,
     ) -> None:
         """Write a change to the journal, then make it."""
         append = self._journal.append
@@ -276,7 +277,7 @@ class Registrar:
                 ]
             )
         if removed or added:
-            self._location.change(user, removed, added)
+            self._location.change(user, removed, added, asked)
 
     def _listing(
         self,
@@ -327,7 +328,7 @@ class Registrar:
             How many there were.
         """
         held = self._location.held(user)
-        self._apply(user, held, ())
+        self._apply(user, held, (), asked=False)
         return len(held)
 
     def forget_strangers(self) -> None:

@@ -82,7 +82,10 @@ class ServerTests(FlowCase):
             answer = self.ask(peer, request("OPTIONS", uri))
             assert answer is not None
             self.assertEqual(answer.status, 200)
-            self.assertEqual(answer.tokens("allow"), ["ack", "cancel", "options", "register"])
+            self.assertEqual(
+                answer.tokens("allow"),
+                ["ack", "cancel", "options", "publish", "register", "subscribe"],
+            )
 
     def test_options_to_a_user(self) -> None:
         """OPTIONS to a user goes to the phone."""

@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from sipx.core.binding import Binding
 from sipx.core.callrecord import CallRecord
-from sipx.interfaces import IActiveCalls, IJournal, ILocation, INodeContext, IWireTrace
+from sipx.interfaces import IActiveCalls, IJournal, ILocation, INodeContext, IWireTrace, Watcher
 from sipx.node.health import Health
 from sipx.node.identity import Identity, make_identity
 from sipx.node.keys import KEY_OCTETS, KeyRing
@@ -104,6 +104,9 @@ class FakeLocation:
 
     def count(self) -> int:
         return len(self.all)
+
+    def watch(self, user: str, changed: Watcher | None) -> None:
+        """Nothing changes here."""
 
 
 @implementer(IActiveCalls)

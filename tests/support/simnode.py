@@ -5,6 +5,7 @@ Only what touches the machine is replaced: sockets, the reactor, the disk and th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from sipx.cdr.component import cdr
 from sipx.core.callrecord import CallRecord, CallResult
 from sipx.core.digest import MD5, SHA256, compute_ha1
 from sipx.core.message import Response
+from sipx.events.component import EventServer, events
+from sipx.events.packages.reg import reg
 from sipx.interfaces import (
     IActiveCalls,
     IBindingStore,
@@ -29,6 +32,7 @@ from sipx.interfaces import (
     IJournal,
     ILocation,
     IRequestServer,
+    ISubscriptionStore,
     ITransport,
     IWireTrace,
 )
@@ -62,6 +66,8 @@ CALL = (
     " duration version"
 ).split()
 
+SUBSCRIPTION = ("call_id", "local_tag", "package", "event_id", "expires", "details")
+
 DEFAULTS: Mapping[str, Any] = {
     "digest": ("md5", "sha-256"),
     "min-expires": 30,
@@ -71,6 +77,26 @@ DEFAULTS: Mapping[str, Any] = {
     "timer-c": 180,
     "max-call-hours": 24,
 }
+
+
+@implementer(ISubscriptionStore)
+class SubscriptionTable:
+    """The subscriptions that a journal's records make, as they are read at start."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def apply(self, record: Sequence[Any]) -> None:
+        """Take a ``subscribe`` or ``unsubscribe`` record, through JSON as the disk does."""
+        kind, *values = json.loads(json.dumps(record))
+        key = tuple(values[:4])
+        if kind == "unsubscribe":
+            self.rows.pop(key, None)
+        else:
+            self.rows[key] = dict(zip(SUBSCRIPTION, values, strict=True))
+
+    def load(self) -> Sequence[Mapping[str, Any]]:
+        return list(self.rows.values())
 
 
 @implementer(IJournal, IBindingStore, ICallRecordStore)
@@ -84,6 +110,7 @@ class MemoryJournal:
         bindings: rows by (user, contact).
         calls: rows by (Call-ID, From tag, start).
         unbound: removals of rows that were not there.
+        subscriptions: their table.
     """
 
     def __init__(self) -> None:
@@ -93,6 +120,7 @@ class MemoryJournal:
         self.bindings: dict[tuple[str, str], dict[str, Any]] = {}
         self.calls: dict[tuple[str, str, float], dict[str, Any]] = {}
         self.unbound = 0
+        self.subscriptions = SubscriptionTable()
         self._pending: list[Sequence[Any]] = []
 
     def append(self, record: Sequence[Any]) -> None:
@@ -117,6 +145,8 @@ class MemoryJournal:
             self.bindings[values[0], values[1]] = dict(zip(BINDING, values, strict=True))
         elif kind == "unbind":
             self.unbound += self.bindings.pop((values[0], values[1]), None) is None
+        elif kind in {"subscribe", "unsubscribe"}:
+            self.subscriptions.apply(record)
         else:
             assert kind == "call"
             self.calls[values[0], values[1], values[5]] = dict(zip(CALL, values, strict=True))
@@ -170,6 +200,13 @@ class Users:
 
     def changed(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
+
+    def remove(self, user: str) -> None:
+        """Take a user and his aliases out."""
+        names = {name: owner for name, owner in self.routing.names.items() if owner != user}
+        self.routing = RoutingSnapshot(self.routing.version + 1, names)
+        for listener in self._listeners:
+            listener()
 
 
 class Resolver:
@@ -240,6 +277,8 @@ class SimulatedNode:
         journal: with the tables.
         layer: transactions.
         proxy: the proxy core.
+        events: the event server.
+        users: the configuration.
         calls: call records.
         location: bindings.
         trace: the wire trace.
@@ -275,6 +314,7 @@ class SimulatedNode:
         self.network = network
         self.clock: Clock = network.clock
         self.address: Address = (host, PORT)
+        self._dead = False
         self.journal = journal or MemoryJournal()
         network.names.setdefault(domain, host)
         identity = make_identity(REALM, domain, [host], PORT)
@@ -296,14 +336,18 @@ class SimulatedNode:
         )
         for interface in (IBindingStore, ICallRecordStore):
             context.provide(interface, self.journal)
-        context.provide(IConfiguration, Users(keys, users or {}, aliases or {}))
+        context.provide(ISubscriptionStore, self.journal.subscriptions)
+        self.users = Users(keys, users or {}, aliases or {})
+        context.provide(IConfiguration, self.users)
         services = [signaling(context)]
         self.layer: TransactionLayer = context.get(ISignaling)
         self.trace: WireTrace = context.get(IWireTrace)
         self._udp = VirtualUdp(network, [self.address])
         self.layer.add_transport(self._udp)
         context.provide(ITransport, self._udp)
-        services += [build(context) for build in (auth, registrar, cdr, options_server)]
+        builders = (auth, registrar, reg, events, cdr, options_server)
+        services += [build(context) for build in builders]
+        self.events: EventServer = services[4]  # type: ignore[assignment]  # as built above
         self.echo = EchoServer(domain, self.clock)
         context.provide(IRequestServer, self.echo)
         self._proxy_service = proxy(context)
@@ -326,10 +370,13 @@ class SimulatedNode:
         """End at once, as by kill -9; gives what the disk holds."""
         self._udp.stop()
         self._ticks.cancel()
+        self._dead = True
         return self.journal
 
     def residue(self) -> dict[str, int]:
         """Count what must not be left when all calls are over; bindings may be."""
+        if self._dead:
+            return {}
         layer = self.layer
         return {
             "transactions": layer.transactions,
@@ -339,5 +386,6 @@ class SimulatedNode:
             "calls": len(self.calls),
             "calls waiting": len(self.calls._deadlines),
             "failed calls": len(self.calls._failed),
+            "subscriptions": len(self.events.notifier),
             "outbox": len(layer.outbox),
         }

@@ -34,6 +34,7 @@ storage = Component(
         "sipx.interfaces.IJournalSink",
         "sipx.interfaces.IBindingStore",
         "sipx.interfaces.ICallRecordStore",
+        "sipx.interfaces.ISubscriptionStore",
         "config.storage.interfaces.IDatabase",
     ],
     options=[
@@ -85,6 +86,27 @@ registrar = Component(
         Option("min-expires", "30", "shortest registration, in seconds", whole(1, 86400)),
         Option("max-expires", "7200", "longest registration, in seconds", whole(60, 604800)),
     ],
+)
+
+reg = Component(
+    "reg",
+    "sipx.events.packages.reg.reg",
+    "event package reg: who is registered where",
+    provides=["sipx.events.interfaces.IEventPackage"],
+    requires=["sipx.interfaces.ILocation", "sipx.interfaces.IConfiguration"],
+)
+
+events = Component(
+    "events",
+    "sipx.events.component.events",
+    "subscriptions: SUBSCRIBE, NOTIFY and PUBLISH",
+    provides=["sipx.interfaces.IRequestServer"],
+    requires=[
+        "sipx.net.interfaces.ISignaling",
+        "sipx.interfaces.IConfiguration",
+        "sipx.interfaces.ISubscriptionStore",
+    ],
+    wants=["sipx.events.interfaces.IEventPackage"],
 )
 
 proxy = Component(

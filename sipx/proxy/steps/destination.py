@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from sipx.proxy.passage import Passage
     from sipx.proxy.servers import Servers
 
+_EVENT_METHODS = frozenset({"SUBSCRIBE", "PUBLISH"})
+
 
 class Destination:
     """Finds the targets or the server of a request, and refuses to relay for strangers."""
@@ -69,6 +71,10 @@ class Destination:
             if method in UNCHALLENGED:
                 return DROP if method == "ACK" else Rejection(403, "Strangers Are Not Allowed")
             return self._authenticate.challenge(passage)
+        if method in _EVENT_METHODS:
+            passage.server = self._servers.for_event(request)
+            if passage.server is not None:
+                return self._require(passage)
         decision = self.resolve(passage)
         if decision is None:
             return None
@@ -149,12 +155,14 @@ class Destination:
         if server is None:
             allow = ", ".join(self._servers.methods())
             return Rejection(405, "Method Not Allowed", [("allow", allow)])
-        if "require" in request.names:
-            rejection = unsupported(request, "require", SERVED_OPTIONS)
-            if rejection is not None:
-                return rejection
         passage.server = server
-        return None
+        return self._require(passage)
+
+    def _require(self, passage: Passage) -> Rejection | None:
+        """Refuse what a server of ours would have to know and does not (8.2.2.3)."""
+        if "require" not in passage.request.names:
+            return None
+        return unsupported(passage.request, "require", SERVED_OPTIONS)
 
     # -- elsewhere ---------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Tests of sipx.registrar.outbound: over which flow a phone is reached."""
+"""Tests of sipx.core.wayback: over which flow a phone is reached."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from sipx.core.flowid import FlowId
 from sipx.core.uri import parse_uri
 from sipx.core.via import parse_via
-from sipx.registrar.outbound import way_to
+from sipx.core.wayback import way_to
 
 UDP = FlowId("udp", "192.0.2.1", 5060, "198.51.100.7", 30000)
 TCP = UDP._replace(transport="tcp")

@@ -1,0 +1,1 @@
+"""Tests of sipx.events that need no node; tests/flows/test_events.py has the others."""
