@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import gatherResults
 from zope.interface.verify import verifyObject
 
-from config.storage import bindings, callrecords, nodevalues
+from config.storage import bindings, callrecords, nodevalues, subscriptions
 from config.storage.bindings import BindingStore
 from config.storage.callrecords import CallRecordStore
 from config.storage.errors import StorageError
 from config.storage.interfaces import IDatabase, Transaction
 from config.storage.journalsink import JournalSink
 from config.storage.migrate import SCHEMA, migrate
+from config.storage.subscriptions import SubscriptionStore
 from sipx.core.callrecord import CallRecord, CallResult
-from sipx.interfaces import IBindingStore, ICallRecordStore, IJournalSink
+from sipx.interfaces import IBindingStore, ICallRecordStore, IJournalSink, ISubscriptionStore
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase
@@ -158,6 +159,7 @@ class StoresContract(TestCase):
         self.sink = JournalSink(self.database)
         self.bindings = BindingStore(self.database)
         self.calls = CallRecordStore(self.database)
+        self.subscriptions = SubscriptionStore(self.database)
         super().setUp()
 
     def test_interfaces(self) -> None:
@@ -165,6 +167,7 @@ class StoresContract(TestCase):
         verifyObject(IJournalSink, self.sink)
         verifyObject(IBindingStore, self.bindings)
         verifyObject(ICallRecordStore, self.calls)
+        verifyObject(ISubscriptionStore, self.subscriptions)
 
     def test_position(self) -> None:
         """The position is stored with a batch, and none is the beginning."""
@@ -209,6 +212,38 @@ class StoresContract(TestCase):
             self.sink.apply(batch, (1, 1))
         self.assertEqual(len(self.bindings.load()), 1)
         self.assertEqual(len(self.calls.unfinished()), 1)
+
+    def test_subscription(self) -> None:
+        """A subscription comes back as it was, and goes when it has ended."""
+        details = {"dialog": {"routes": ["<sip:a;lr>"]}, "version": 3}
+        records = [["subscribe", "c1", tag, "reg", "", UTC + 60, details] for tag in ("a", "b")]
+        self.sink.apply([*records, ["unsubscribe", "c1", "b", "reg", ""]], (1, 1))
+        (stored,) = self.subscriptions.load()
+        self.assertEqual(["subscribe", *stored.values()], records[0])
+        self.sink.apply([["subscribe", "c1", "a", "reg", "", UTC + 90, details]], (1, 2))
+        self.assertEqual([one["expires"] for one in self.subscriptions.load()], [UTC + 90])
+        self.sink.apply([["unsubscribe", "c1", "a", "reg", ""]], (1, 3))
+        self.assertEqual(self.subscriptions.load(), [])
+
+    def test_purge_of_subscriptions(self) -> None:
+        """Those that expired before a time can be deleted."""
+        for tag, expires in (("a", UTC), ("b", UTC + 60)):
+            self.sink.apply([["subscribe", "c1", tag, "reg", "", expires, {}]], (1, 1))
+        purged = self.database.write_now(lambda tx: subscriptions.purge(tx, UTC + 1))
+        self.assertEqual((purged, len(self.subscriptions.load())), (1, 1))
+
+    def test_impossible_subscriptions(self) -> None:
+        """What no database takes is left out, and stops nothing."""
+        bad: list[list[Any]] = [
+            ["subscribe", "c1", "a", "reg"],
+            ["subscribe", "c1", "\udc80", "reg", "", UTC, {}],
+            ["subscribe", "c1", "a", "reg", "", "soon", []],
+            ["unsubscribe", "c1", "\udc80", "reg", ""],
+        ]
+        good = ["subscribe", "c1", "b", "reg", "", UTC, {}]
+        self.sink.apply([*bad, good], (1, 1))
+        self.assertEqual([one["local_tag"] for one in self.subscriptions.load()], ["b"])
+        self.assertEqual(self.sink.position(), (1, 1))
 
     def test_many_unbound(self) -> None:
         """Many bindings go at once, and no others."""

@@ -32,5 +32,7 @@ class EventTests(SynchronousTestCase):
         """Seconds are never negative; what has ended says why."""
         self.assertEqual(subscription_state("active", 59.7), "active;expires=60")
         self.assertEqual(subscription_state("pending", -1), "pending;expires=0")
-        self.assertEqual(subscription_state("terminated", 9, "timeout"), "terminated;reason=timeout")
+        self.assertEqual(
+            subscription_state("terminated", 9, "timeout"), "terminated;reason=timeout"
+        )
         self.assertEqual(str(Event("reg", "7")), "reg;id=7")

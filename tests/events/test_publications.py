@@ -76,8 +76,9 @@ class PublicationTests(SynchronousTestCase):
         """Publish, and give the answer."""
         made = request("PUBLISH", f"sip:{target}@example.test", *headers, body=body)
         answers: list[Any] = []
+        flow: Any = None  # nobody looks at it
         incoming = IncomingRequest(
-            made, None, user, "", "t", self.now, lambda answer, _: answers.append(answer)  # type: ignore[arg-type]  # no flow is looked at
+            made, flow, user, "", "t", self.now, lambda answer, _: answers.append(answer)
         )
         try:
             self.store.publish(incoming, self.package)
@@ -89,7 +90,9 @@ class PublicationTests(SynchronousTestCase):
     def test_first_to_last(self) -> None:
         """Publish, refresh, change, remove: each answer has a new entity-tag."""
         first = self.publish("rain")
-        self.assertEqual((first.status, first.get("expires"), first.get("sip-etag")), (200, "3600", "e1"))
+        self.assertEqual(
+            (first.status, first.get("expires"), first.get("sip-etag")), (200, "3600", "e1")
+        )
         refreshed = self.publish("", "SIP-If-Match: e1", "Expires: 9000")
         self.assertEqual((refreshed.get("expires"), refreshed.get("sip-etag")), ("7200", "e2"))
         self.assertEqual(self.publish("sun", "SIP-If-Match: e2").get("sip-etag"), "e3")
