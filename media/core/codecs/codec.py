@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sipx.core.agreement import Format
+
 Samples = NDArray[np.int16]
 Octets = NDArray[np.uint8]
 
@@ -83,6 +85,11 @@ class Codec:
     def units(self) -> int:
         """What 20 ms are in units of the clock rate."""
         return self.clock_rate // 50
+
+    @property
+    def format(self) -> Format:
+        """What offers and answers say of it."""
+        return Format(self.name, self.clock_rate, self.channels, self.payload_type, self.fmtp)
 
     @property
     def wideband(self) -> bool:

@@ -191,6 +191,7 @@ class RegistryTests(SynchronousTestCase):
         self.assertIs(find("pcmu", 8000), PCMU)
         self.assertIsNone(find("PCMU", 16_000))
         for codec in available():
+            self.assertIs(find(codec.format.name, codec.format.clock_rate), codec)
             payload = codec.encoder().encode(noise(0.02, codec.rate))
             self.assertEqual(codec.duration(payload), codec.units, codec.name)
             self.assertEqual(len(codec.decoder().decode(payload)), codec.samples, codec.name)
