@@ -524,4 +524,20 @@ def reply(request: Request, status: int, reason: str = "", to_tag: str = "") -> 
     return response
 
 
-_REPLIED: Final = frozenset({"via", "from", "to", "call-id", "cseq", "timestamp"})
+def trying(request: Request, delay: float) -> Response:
+    """Make the 100 (Trying) to a request, with its Timestamp (RFC 3261 section 8.2.6.1).
+
+    Args:
+        request: what is tried.
+        delay: seconds since it came.
+    """
+    response = reply(request, 100)
+    value = request.get("timestamp")
+    if value is not None:
+        if len(value.split()) == 1:  # what somebody else's delay would mean is not known
+            value = f"{value} {delay:.3f}"
+        response.set("timestamp", value)
+    return response
+
+
+_REPLIED: Final = frozenset({"via", "from", "to", "call-id", "cseq"})

@@ -12,6 +12,7 @@ from twisted.internet.error import CannotListenError
 
 from sipx.core.identifiers import Identifiers
 from sipx.interfaces import ITransport, IWireTrace
+from sipx.net.answers import MOST_OCTETS
 from sipx.net.interfaces import ISignaling
 from sipx.net.layer import MOST_TRANSACTIONS, TransactionLayer
 from sipx.net.local import LocalTransport
@@ -45,6 +46,8 @@ def signaling(context: INodeContext) -> IService:
     context.repeat(TICK, layer.tick)
     gauge = context.health.gauge
     gauge("transactions", lambda: layer.transactions, MOST_TRANSACTIONS)
+    gauge("answer_octets", lambda: layer.answers.octets, MOST_OCTETS)
+    gauge("answers_hurried", lambda: layer.answers.hurried)
     gauge("trace_messages", lambda: len(trace), MOST_MESSAGES)
     gauge("trace_bytes", lambda: trace.held, MOST_BYTES)
     gauge("messages_not_sip", lambda: layer.counters.not_sip)

@@ -14,12 +14,12 @@ from twisted.logger import Logger
 from zope.interface import classImplements
 
 from sipx.core.errors import RemoteError
-from sipx.core.message import Message, Request, Response, header_line, reply
+from sipx.core.message import Message, Request, Response, header_line, reply, trying
 from sipx.core.parser import LARGEST_MESSAGE, VERSION_DEFECT, parse_datagram
-from sipx.core.timers import DEFAULT
 from sipx.core.transaction import Action, Input, State
 from sipx.core.via import MAGIC_COOKIE, Via
 from sipx.core.wheel import Wheel
+from sipx.net.answers import Answers
 from sipx.net.interfaces import ISignaling
 from sipx.net.transactions import (
     RELEASED,
@@ -42,7 +42,6 @@ __all__ = ["ClientTransaction", "Counters", "ServerTransaction", "TransactionLay
 
 _log = Logger()
 
-FORGOTTEN_A_TICK: Final = 2_000  # old answers freed at one time: half a millisecond of work
 MOST_TRANSACTIONS: Final = 400_000  # above it new requests get 503; 1 KiB each, about
 
 _RESPOND: Final = (
@@ -67,9 +66,6 @@ _SEND: Final = Action.SEND
 _CONTENT_LENGTH_0: Final = b"Content-Length: 0"
 
 
-_Answered = tuple["IFlow", Any, str]  # where to, what, the Call-ID
-
-
 class Counters:
     """What the layer dropped, and why."""
 
@@ -88,6 +84,7 @@ class TransactionLayer:
         user: who takes new requests.
         outbox: what the current turn sends.
         counters: what was dropped.
+        answers: given at once, and given again.
         full: new requests must be refused for want of room; looked at each tick.
     """
 
@@ -107,11 +104,7 @@ class TransactionLayer:
         self._transports: dict[str, ITransport] = {}
         self._servers: dict[str, ServerTransaction] = {}
         self._clients: dict[str, ClientTransaction] = {}
-        # Requests that were answered at once: what they get when they come again.
-        self._answers: dict[str, _Answered] = {}
-        self._former: dict[str, _Answered] = {}
-        self._forgotten: dict[str, _Answered] = {}
-        self._turns = -math.inf  # when the former ones go, and these take their place
+        self.answers = Answers()
         self._on_connection: dict[IFlow, dict[str, ClientTransaction]] = {}
         self._wheel: Wheel[Any] = Wheel()
         self._unanswered = 0  # server transactions without a final response
@@ -122,8 +115,7 @@ class TransactionLayer:
     @property
     def transactions(self) -> int:
         """How many transactions there are."""
-        answered = len(self._answers) + len(self._former) + len(self._forgotten)
-        return len(self._servers) + len(self._clients) + answered
+        return len(self._servers) + len(self._clients) + len(self.answers)
 
     @property
     def timers(self) -> int:
@@ -161,13 +153,7 @@ class TransactionLayer:
         """Fire the timers that are due, and send what they made."""
         for transaction in self._wheel.advance(now):
             self._expired(transaction, now)
-        if now >= self._turns:
-            self._turns = now + DEFAULT.timer_j
-            self._forgotten.update(self._former)
-            self._former, self._answers = self._answers, {}
-        forgotten = self._forgotten
-        for _ in range(min(len(forgotten), FORGOTTEN_A_TICK)):
-            forgotten.popitem()
+        self.answers.tick(now)
         self.full = self.transactions >= MOST_TRANSACTIONS
         self.outbox.flush()
 
@@ -232,7 +218,7 @@ class TransactionLayer:
         request.transaction_key = key
         transaction = self._servers.get(key)
         if transaction is None:
-            answered = self._answers.get(key) or self._former.get(key)
+            answered = self.answers.get(key)
             if answered is None:
                 self.user.request(request, flow, now)
             else:
@@ -328,6 +314,7 @@ class TransactionLayer:
             transaction.back = via.params.get("received") or via.host, via.port or 5060
         transaction.user = user
         transaction.to_tag = self._identifiers.tag()
+        transaction.received = now
         transaction.wire = None
         self._servers[key] = transaction
         self._unanswered += 1
@@ -349,7 +336,7 @@ class TransactionLayer:
         target = self._reply_flow(request, flow)
         answered = target, self._wire(response, target), _call_id(request)
         if not flow.reliable:
-            self._answers[request.transaction_key] = answered
+            self.answers.keep(request.transaction_key, answered)
         self._emit(*answered)
 
     def respond(self, transaction: ServerTransaction, response: Response, now: float) -> None:
@@ -376,9 +363,7 @@ class TransactionLayer:
         stays: its branches are on their way.
         """
         unsent = {id(message) for message in messages}
-        for answers in (self._answers, self._former):
-            for key in [key for key, answered in answers.items() if id(answered[1]) in unsent]:
-                del answers[key]
+        self.answers.drop(unsent)
         for key, transaction in list(self._servers.items()):
             if id(transaction.wire) in unsent and isinstance(
                 transaction, NonInviteServerTransaction
@@ -443,7 +428,7 @@ class TransactionLayer:
             if action is _SEND:
                 self._send_response(transaction)
             elif action is Action.SEND_TRYING:
-                response = reply(transaction.request, 100, "Trying", "")
+                response = trying(transaction.request, now - transaction.received)
                 transaction.wire = self._wire(response, transaction.flow)
                 self._send_response(transaction)
             elif action is Action.TIMED_OUT or action is Action.UNREACHABLE:

@@ -28,6 +28,7 @@ class _Server:
         back: where a response goes when its connection is gone (18.2.2).
         flow: where responses go.
         user: who answers.
+        received: when the request came, in monotonic seconds.
         to_tag: ours, for responses that we make.
         wire: the last response, as sent.
     """
@@ -46,6 +47,7 @@ class _Server:
     back: tuple[str, int]
     call_id: str
     key: str
+    received: float
     request: Request
     flow: IFlow
     user: IServerUser
@@ -81,7 +83,18 @@ class _Client:
     note: Any
 
 
-_SERVER = ("back", "call_id", "flow", "key", "origin", "request", "to_tag", "user", "wire")
+_SERVER = (
+    "back",
+    "call_id",
+    "flow",
+    "key",
+    "origin",
+    "received",
+    "request",
+    "to_tag",
+    "user",
+    "wire",
+)
 _CLIENT = ("ack", "call_id", "flow", "key", "method", "note", "request", "user", "wire")
 
 # What stands for a request that nobody needs any more.

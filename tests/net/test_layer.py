@@ -9,6 +9,7 @@ from zope.interface.verify import verifyObject
 
 from sipx.core.message import Request, Response, reply
 from sipx.core.parser import parse_datagram
+from sipx.net import answers
 from sipx.net import layer as module
 from sipx.net.interfaces import ISignaling
 from tests.net.station import HOST, PEER, ListTransport, Station, answer, request
@@ -55,19 +56,44 @@ class AnswerTests(Case):
 
     def test_forgotten_in_portions(self) -> None:
         """Many are freed a few at a time: the node answers meanwhile."""
-        with patch.object(module, "FORGOTTEN_A_TICK", 1):
+        with patch.object(answers, "FORGOTTEN_A_TICK", 1):
             self.answered()
-            self.layer._answers.update(
-                {
-                    str(number): self.layer._answers["z9hG4bKone|192.0.2.7:5060|REGISTER"]
-                    for number in range(5)
-                }
-            )
+            given = self.layer.answers.get("z9hG4bKone|192.0.2.7:5060|REGISTER")
+            assert given is not None
+            for number in range(5):
+                self.layer.answers.keep(str(number), given)
             counts = []
             for _ in range(650):
                 self.station.advance(0.1)
                 counts.append(self.layer.transactions)
         self.assertEqual(list(dict.fromkeys(counts)), [6, 5, 4, 3, 2, 1, 0])
+
+    def test_most_octets(self) -> None:
+        """However long what peers send, answers take no more than their octets.
+
+        The oldest go; what was answered lately is given again all the same.
+        """
+        station, kept = self.station, self.layer.answers
+        with patch.object(answers, "MOST_OCTETS", 20_000):
+            for number in range(100):
+                data = request("REGISTER", f"z9hG4bK{number}", call_id="x" * 3000)
+                station.user.requests.clear()
+                station.receive(data)
+                ((received, flow),) = station.user.requests
+                self.layer.answer(received, flow, reply(received, 200, "", "to"))
+                self.assertLessEqual(kept.octets, 20_000)
+                self.assertEqual(station.receive(data), [])
+        self.assertEqual(station.receive(request("REGISTER", "z9hG4bK0")), ["request REGISTER"])
+        self.assertGreater(kept.hurried, 20)
+        station.advance(0.1)
+        self.assertLess(self.layer.transactions, 7)
+
+    def test_octets_of_many(self) -> None:
+        """Usual answers stay until their time, and their octets go with them."""
+        self.answered()
+        self.assertGreater(self.layer.answers.octets, 200)
+        self.station.advance(64.3)
+        self.assertEqual((self.layer.answers.octets, self.layer.answers.hurried), (0, 0))
 
     def test_stream(self) -> None:
         """Nothing comes again over a stream, so nothing is kept."""
@@ -157,6 +183,19 @@ class ServerTests(Case):
         self.assertEqual(station.sent(), ["100"])
         station.receive(request("INVITE"))
         self.assertEqual(station.sent(), ["100"])
+
+    def test_timestamp(self) -> None:
+        """The 100 gives the Timestamp back with the delay; no other response has one (8.2.6.1)."""
+        station = self.station
+        for number, (sent, given) in enumerate(
+            (("54.5", r"54\.5 0\.[23]00"), ("54 .1", r"54 \.1"))
+        ):
+            station.receive(request("INVITE", f"z9hG4bK{number}", f"Timestamp: {sent}"))
+            station.advance(0.3)
+            (trying,) = station.messages()
+            self.assertRegex(trying.get("timestamp") or "", f"^{given}$")
+            station.respond(486)
+            self.assertFalse(station.latest[-1].has("timestamp"))
 
     def test_ack(self) -> None:
         """The ACK of a final response is absorbed, and ends its retransmission."""
