@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from config.cli import telephony, things, users, versions
+from config.cli import sipxecs, telephony, things, users, versions
 from config.cli.client import Client
 from config.cli.errors import CommandError
 from config.cli.output import Output
@@ -111,6 +111,8 @@ def parser() -> argparse.ArgumentParser:
         things.declare(group(noun, f"list, show and change {text}"), command, noun, plural)
     versions.declare(commands, command)
     versions.declare_config(group("config", "the whole configuration as a YAML file"), command)
+
+    sipxecs.declare(group("sipxecs", "sipXecs' rule files"), command)
 
     made = command(commands, "registrations", "list registrations", telephony.registrations)
     made.add_argument("--user", metavar="NAME", help="only those of this user")

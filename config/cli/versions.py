@@ -80,7 +80,7 @@ def diff(connect: Connect, output: Output, asked: Namespace) -> None:
 
 def rollback(connect: Connect, output: Output, asked: Namespace) -> None:
     """Go back to a version."""
-    _edited(output, connect().ask("POST", "rollback", body={"version": asked.version}))
+    show_edited(output, connect().ask("POST", "rollback", body={"version": asked.version}))
 
 
 def export(connect: Connect, output: Output, asked: Namespace) -> None:
@@ -124,7 +124,7 @@ def _send(connect: Connect, output: Output, name: str, *, dry_run: bool) -> None
         "edits": edits(current["config"], read.document),
     }
     if not body["edits"]:
-        _edited(output, {"version": None, "changes": []})
+        show_edited(output, {"version": None, "changes": []})
         return
     try:
         answer = client.ask("POST", "config", "edits", body=body)
@@ -137,7 +137,7 @@ def _send(connect: Connect, output: Output, name: str, *, dry_run: bool) -> None
         for line in wrong[:ERRORS_SHOWN]:
             output.note(f"{name}: {line}")
         raise CommandError(f"{name} was refused as a whole; nothing was changed.") from refused
-    _edited(output, answer, dry_run=dry_run)
+    show_edited(output, answer, dry_run=dry_run)
 
 
 def _placed(
@@ -156,7 +156,8 @@ def _placed(
     return safe(f"{line}{field} {message}")
 
 
-def _edited(output: Output, answer: Mapping[str, Any], *, dry_run: bool = False) -> None:
+def show_edited(output: Output, answer: Mapping[str, Any], *, dry_run: bool = False) -> None:
+    """Say what some edits did, or would do."""
     if output.is_json:
         output.json(answer)
         return

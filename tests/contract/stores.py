@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import gatherResults
 from zope.interface.verify import verifyObject
 
-from config.storage import bindings, callrecords, nodevalues, subscriptions
+from config.model.entities import KINDS, entity
+from config.storage import audit, bindings, callrecords, entities, nodevalues, subscriptions
+from config.storage.audit import Change
 from config.storage.bindings import BindingStore
 from config.storage.callrecords import CallRecordStore
 from config.storage.errors import StorageError
@@ -145,6 +147,93 @@ class DatabaseContract(TestCase):
         self.assertEqual(self.database.read_now(lambda tx: nodevalues.get(tx, "a")), "1")
         with self.assertRaises(StorageError):
             await self.database.read(lambda tx: nodevalues.get(tx, "a"))
+
+
+class EntitiesContract(TestCase):
+    """What is configured beside users; mixed into a TestCase."""
+
+    def make_database(self) -> Any:
+        """Make an empty database with the newest schema; it goes with the test."""
+        raise NotImplementedError
+
+    def setUp(self) -> None:
+        self.database = self.make_database()
+        super().setUp()
+
+    def thing(self, kind: str, name: str, place: float = 0.0, **fields: Any) -> entities.Stored:
+        """Make a thing and store it."""
+        found, errors = entity(KINDS[kind], name, fields)
+        assert found is not None, errors
+        stored = entities.Stored(found, 7, place)
+        self.database.write_now(lambda tx: entities.put(tx, stored))
+        return stored
+
+    def test_thing(self) -> None:
+        """A thing comes back as it was, by itself, in its list and out of the audit."""
+        stored = self.thing("gateway", "Ä 1", address="gw.example", description="x")
+        find = lambda tx: entities.find(tx, "gateway", "Ä 1")  # noqa: E731
+        self.assertEqual(self.database.read_now(find), stored)
+        self.assertEqual(self.database.read_now(entities.every), [stored])
+        self.assertEqual(entities.read("gateway", "Ä 1", entities.written(stored)), stored)
+        other = lambda tx: entities.find(tx, "branch", "Ä 1")  # noqa: E731
+        self.assertIsNone(self.database.read_now(other))
+
+    def test_lists(self) -> None:
+        """Things of a kind come by place, or in pages by name."""
+        for place, name in enumerate("cab"):
+            self.thing("branch", name, float(place))
+        of_kind = lambda tx: entities.of_kind(tx, "branch")  # noqa: E731
+        page = lambda tx: entities.page(tx, "branch", "a", 1)  # noqa: E731
+        count = lambda tx: entities.count(tx, "branch")  # noqa: E731
+        names = [one.entity.name for one in self.database.read_now(of_kind)]
+        self.assertEqual(names, ["c", "a", "b"])
+        self.assertEqual([one.entity.name for one in self.database.read_now(page)], ["b"])
+        self.assertEqual(self.database.read_now(count), 3)
+
+    def test_names(self) -> None:
+        """A dialable name has one owner, whatever a program forgot to ask, and goes with it."""
+        self.thing("huntgroup", "sales", extension="300", fallback="1")
+        owner = lambda tx: entities.owner(tx, "300")  # noqa: E731
+        self.assertEqual(str(self.database.read_now(owner)), "huntgroup sales")
+        with self.assertRaises(StorageError):
+            self.thing("huntgroup", "more", extension="300", fallback="1")
+        self.thing("huntgroup", "sales", extension="301", fallback="1")
+        self.assertIsNone(self.database.read_now(owner))
+        self.database.write_now(lambda tx: entities.delete(tx, "huntgroup", "sales"))
+        for dialed in ("sales", "301"):
+            find = lambda tx, name=dialed: entities.owner(tx, name)  # noqa: E731
+            self.assertIsNone(self.database.read_now(find))
+
+    def test_links(self) -> None:
+        """Who refers to a thing is found, until it does not any more."""
+        self.thing("branch", "berlin")
+        self.thing("gateway", "pstn", address="gw.example", branch="berlin")
+        find = lambda tx: entities.referrers(tx, "branch", "berlin", 5)  # noqa: E731
+        ((owner, field),) = self.database.read_now(find)
+        self.assertEqual((str(owner), field), ("gateway pstn", "branch"))
+        self.thing("gateway", "pstn", address="gw.example")
+        self.assertEqual(self.database.read_now(find), [])
+
+    def test_numbers(self) -> None:
+        """Each number is given once."""
+        given = [self.database.write_now(entities.next_id) for _ in range(3)]
+        self.assertEqual(given, [1, 2, 3])
+
+    def test_audit(self) -> None:
+        """What a change can be undone with comes back, the latest first."""
+
+        async def work(tx: Transaction) -> None:
+            for before, after in ((None, "a"), ("a", None)):
+                change = Change("act", "name", "{}", "branch", before, after)
+                await audit.record(tx, await audit.next_version(tx), UTC, "me", [change])
+
+        self.database.write_now(work)
+        found = self.database.read_now(lambda tx: audit.since(tx, 0))
+        values = [(one.version, one.change.before, one.change.after) for one in found]
+        self.assertEqual(values, [(2, "a", None), (1, None, "a")])
+        self.assertEqual(self.database.read_now(audit.oldest), 0)
+        self.assertEqual(self.database.write_now(lambda tx: audit.purge(tx, UTC + 1, 1)), 1)
+        self.assertEqual(self.database.read_now(audit.oldest), 1)
 
 
 class StoresContract(TestCase):

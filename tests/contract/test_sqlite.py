@@ -9,7 +9,7 @@ from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
 from config.storage.sqlite import SQLiteDatabase
-from tests.contract.stores import DatabaseContract, StoresContract
+from tests.contract.stores import DatabaseContract, EntitiesContract, StoresContract
 
 if TYPE_CHECKING:
     Mixin = TestCase
@@ -29,6 +29,10 @@ class _SQLite(Mixin):
 
 class SQLiteDatabaseTests(_SQLite, DatabaseContract, TestCase):
     """SQLite keeps the contract of databases."""
+
+
+class SQLiteEntitiesTests(_SQLite, EntitiesContract, TestCase):
+    """SQLite keeps the contract of what is configured beside users."""
 
 
 class SQLiteStoresTests(_SQLite, StoresContract, TestCase):
