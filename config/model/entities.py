@@ -113,6 +113,21 @@ def entity(
     return Entity(kind.name, name, MappingProxyType(found)), []
 
 
+def complete(kind: Kind, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give stored fields the shape that a thing has now.
+
+    What an earlier release stored lacks fields that came later, and may have some that went.
+    """
+    known = kind.fields_of(fields)
+    if len(known) == len(fields) and all(one.name in fields for one in known):
+        return fields
+    return {
+        one.name: fields[one.name] if one.name in fields else _plain(one.default)
+        for one in known
+        if one.name in fields or one.default is not REQUIRED
+    }
+
+
 def short(kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Give what is not as by default, in the order of the fields."""
     return {

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from config.model.entities import KINDS, Entity
+from config.model.entities import KINDS, Entity, complete
 from config.storage.interfaces import Row, Transaction
 
 _COLUMNS: Final = "kind, name, id, place, fields"
@@ -168,15 +168,16 @@ def written(stored: Stored) -> str:
 def read(kind: str, name: str, text: str) -> Stored:
     """Read a thing back from the audit."""
     value = json.loads(text)
-    entity = Entity(kind, name, MappingProxyType(value["fields"]))
-    return Stored(entity, value["id"], value["place"])
+    return Stored(_entity(kind, name, value["fields"]), value["id"], value["place"])
 
 
 def _stored(row: Row) -> Stored:
     kind, name, number, place, fields = row
-    return Stored(
-        Entity(kind, name, MappingProxyType(json.loads(fields))), int(number), float(place)
-    )
+    return Stored(_entity(kind, name, json.loads(fields)), int(number), float(place))
+
+
+def _entity(kind: str, name: str, fields: Mapping[str, Any]) -> Entity:
+    return Entity(kind, name, MappingProxyType(dict(complete(KINDS[kind], fields))))
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -178,6 +178,17 @@ class EntitiesContract(TestCase):
         other = lambda tx: entities.find(tx, "branch", "Ä 1")  # noqa: E731
         self.assertIsNone(self.database.read_now(other))
 
+    def test_earlier(self) -> None:
+        """What an earlier release stored has the fields of today."""
+        stored = self.thing("gateway", "pstn", address="gw.example")
+        self.database.write_now(
+            lambda tx: tx.execute(
+                "update entities set fields = :fields",
+                fields='{"address":"gw.example","gone":1}',
+            )
+        )
+        self.assertEqual(self.database.read_now(entities.every), [stored])
+
     def test_lists(self) -> None:
         """Things of a kind come by place, or in pages by name."""
         for place, name in enumerate("cab"):
