@@ -110,6 +110,12 @@ class PlanCommands:
             if (edit.kind, edit.name) in seen:
                 problems.add(edit, [FieldError("", "is edited twice")])
             seen.add((edit.kind, edit.name))
+            try:
+                # No database takes half a letter, and nothing was ever called so.
+                edit.name.encode()
+            except UnicodeEncodeError:
+                problems.add(edit, [FieldError("name", "holds a character that is none")])
+                continue
             if edit.kind != "user":
                 before = await entities.find(tx, edit.kind, edit.name)
                 after, wrong = _wanted(edit, before)

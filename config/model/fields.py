@@ -374,4 +374,8 @@ def grants(value: Any) -> dict[str, bool]:
     for name, granted in value.items():
         if not isinstance(name, str) or not isinstance(granted, bool):
             raise Wrong(f"says of {shown(name)} neither true nor false")
+        try:
+            entity_name(name)
+        except Wrong as wrong:
+            raise Wrong(f"has a name, {shown(name)}, that {wrong}") from None
     return dict(sorted(value.items()))

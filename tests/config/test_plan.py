@@ -179,6 +179,19 @@ class EditTests(PlanTestCase):
             add("huntgroup", "support", extension="300", fallback="200"),
         )
 
+    async def test_half_letters(self) -> None:
+        """What is no character is refused, wherever it is."""
+        half = "\ud800"
+        for one in (
+            change("rule", half, enabled=False),
+            add("branch", half),
+            Edit(do=Do.CHANGE, kind="user", name=half),
+            add("group", "a", permissions={half: True}),
+            add("group", "a", branch=half),
+            add("group", "a", description=half),
+        ):
+            await self.refused(one)
+
     async def test_order(self) -> None:
         """Rules have an order: at the end, at a place, moved; and numbers that stay."""
         for name in "abc":
