@@ -41,9 +41,11 @@ class Branch:
         canceling: a CANCEL is due or was sent.
         given_up: it rang for too long; the next group does not wait for it, the end does.
         transaction: whatever the driver keeps with it.
+        attempts: whatever the driver keeps of its other next hops.
     """
 
     __slots__ = (
+        "attempts",
         "canceled",
         "canceling",
         "deadline",
@@ -65,6 +67,7 @@ class Branch:
         self.given_up = False
         self.deadline = math.inf
         self.transaction: object | None = None
+        self.attempts: object | None = None
 
 
 class Start(NamedTuple):

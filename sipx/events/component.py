@@ -17,8 +17,7 @@ from sipx.interfaces import (
     IRequestServer,
     ISubscriptionStore,
 )
-from sipx.net.hops import Hops
-from sipx.net.interfaces import ISignaling
+from sipx.net.interfaces import IHops, ISignaling
 from sipx.ua.outgoing import Outgoing
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ class EventServer(Service):
         self._context = context
         self._configuration = context.get(IConfiguration)
         signaling = context.get(ISignaling)
-        hops = Hops(signaling, context.reactor, context.monotonic)
-        outgoing = Outgoing(signaling, hops, context.monotonic)
+        outgoing = Outgoing(signaling, context.get(IHops), context.monotonic)
         packages = context.every(IEventPackage)
         self.events = tuple(package.name for package in packages)
         self.notifier = Notifier(

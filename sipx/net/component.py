@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,19 @@ from twisted.internet.error import CannotListenError
 from sipx.core.identifiers import Identifiers
 from sipx.interfaces import ITransport, IWireTrace
 from sipx.net.answers import MOST_OCTETS
-from sipx.net.interfaces import ISignaling
+from sipx.net.hops import MOST_WAITING, Hops
+from sipx.net.interfaces import IHops, ISignaling
 from sipx.net.layer import MOST_TRANSACTIONS, TransactionLayer
 from sipx.net.local import LocalTransport
 from sipx.net.outbox import Outbox
+from sipx.net.resolver.cache import MOST_ANSWERS
+from sipx.net.resolver.client import MOST_QUERIES, Resolver
+from sipx.net.resolver.sockets import ReactorNetwork
+from sipx.net.resolver.system import Hosts, Servers
 from sipx.net.tcp import MOST_CONNECTIONS, TcpTransport
 from sipx.net.trace import MOST_BYTES, MOST_MESSAGES, WireTrace
 from sipx.net.udp import UdpPort, UdpTransport, cannot_listen
+from sipx.net.ways import MOST_AVOIDED
 from sipx.node.errors import StartError
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
 
 ROUTE_LIFE = 10.0  # seconds for which the kernel's choice of a source address is believed
 TICK = 0.1  # seconds; the resolution of the timer wheel
+FILES_CHANGE = 10.0  # seconds between looks at /etc/hosts and /etc/resolv.conf
 OTHER_FILES = 1500  # open beside TCP connections: those being made, the API's, sockets, the disk's
 
 
@@ -141,3 +149,62 @@ class _TcpService(Service):
 def tcp(context: INodeContext) -> IService:
     """Build SIP over TCP."""
     return _TcpService(context)
+
+
+class _DnsService(Service):
+    """Asks the DNS while the node runs, and says how it does."""
+
+    def __init__(self, context: INodeContext) -> None:
+        self._health = context.health
+        self._resolver = resolver = Resolver(
+            Servers(context.options["dns"]),
+            Hosts(),
+            ReactorNetwork(context.reactor),
+            context.monotonic,
+            lambda: secrets.randbits(16),
+        )
+        self._said = ""
+        layer: TransactionLayer = context.get(ISignaling)
+        hops = Hops(layer, resolver, context.monotonic)
+        layer.back = hops.back
+        context.provide(IHops, hops)
+        context.repeat(TICK, resolver.tick)
+        context.repeat(FILES_CHANGE, self._look)
+        gauge = context.health.gauge
+        gauge("dns_answers", lambda: len(resolver.cache), MOST_ANSWERS)
+        gauge("dns_queries", lambda: resolver.queries, MOST_QUERIES)
+        gauge("dns_waiting", lambda: hops.waiting, MOST_WAITING)
+        gauge("dns_stale", lambda: resolver.stale)
+        gauge("next_hops_avoided", lambda: len(hops.avoided), MOST_AVOIDED)
+        self._avoided = hops.avoided
+
+    def startService(self) -> None:
+        super().startService()
+        self._say()
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._resolver.close()
+
+    def _look(self, now: float) -> None:
+        self._resolver.refresh()
+        self._avoided.sweep(now)
+        self._say()
+
+    def _say(self) -> None:
+        servers = self._resolver.describe()
+        good = self._resolver.answering
+        text = f"name servers: {servers}"
+        if not good:
+            text = (
+                f"no name server answers ({servers}): what they said before serves on; check"
+                " /etc/resolv.conf, or name others with --dns"
+            )
+        if text != self._said:
+            self._said = text
+            self._health.set("dns", good, text)
+
+
+def dns(context: INodeContext) -> IService:
+    """Build what finds hosts by their names, and flows for URIs."""
+    return _DnsService(context)

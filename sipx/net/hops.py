@@ -1,63 +1,66 @@
 """Where a request goes next: a URI to a flow (RFC 3261 sections 8.1.2, 16.6 step 7, 18.1.1).
 
-Host names are looked up with the system's resolver; addresses need none.
+``sipx.core.locating`` has the rules of RFC 3263, ``sipx.net.resolver`` asks the DNS;
+addresses need neither.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from functools import lru_cache
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final
 
-from sipx.core.errors import RemoteError
+from zope.interface import classImplements
+
+from sipx.core.locating import Locating, NextHop, Question, literal
+from sipx.net.interfaces import IHops
+from sipx.net.ways import Avoided, Unreachable, Ways
 
 if TYPE_CHECKING:
-    from twisted.python.failure import Failure
-
     from sipx.core.flowid import FlowId
     from sipx.core.uri import Uri
-    from sipx.interfaces import IFlow, ITransport
-    from sipx.net.interfaces import ISignaling
+    from sipx.interfaces import IFlow
+    from sipx.net.interfaces import IResolver, ISignaling
+    from sipx.net.resolver.wire import Answer
 
 LARGE_REQUEST: Final = 1300  # bytes; above it TCP is tried first (18.1.1, MTU unknown)
-TCP_REFUSED_MEMORY: Final = 300.0  # seconds for which a peer without TCP is not asked again
-MOST_REMEMBERED: Final = 4096  # peers without TCP, and host names
-NAME_LIFE: Final = 60.0  # seconds for which a host's address is believed
-UNKNOWN_NAME_LIFE: Final = 5.0  # seconds for which a name that was not found is not asked again
-MOST_LOOKUPS: Final = 100  # at one time
-MOST_WAITING: Final = 1_000  # requests for one name
+MOST_WAITING: Final = 1_000  # requests that wait for the DNS
 
 Done = Callable[[Any], None]
+Located = Callable[[list[NextHop], bool], None]
 
-# Leading zeros are left out: the system's resolver would be asked about 08.8.8.8, and block.
-_OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_address = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII).fullmatch
-
-
-@lru_cache(4096)
-def _literal(host: str) -> bool:
-    """Whether a host is an IPv4 address; asked for each request."""
-    return _address(host) is not None
-
-
-class Unreachable(RemoteError):
-    """There is no way to a target."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(503, reason)
+_IPV4: Final = frozenset({4})
 
 
 class Hops:
-    """Finds flows for URIs."""
+    """Finds flows for URIs.
 
-    def __init__(self, signaling: ISignaling, reactor: Any, monotonic: Callable[[], float]) -> None:
+    Attributes:
+        avoided: next hops that failed.
+        waiting: requests that wait for the DNS.
+    """
+
+    def __init__(
+        self,
+        signaling: ISignaling,
+        resolver: IResolver,
+        monotonic: Callable[[], float],
+        random: Callable[[], float] | None = None,
+    ) -> None:
+        """Take what it asks.
+
+        Args:
+            signaling: has the transports.
+            resolver: knows what the DNS says.
+            monotonic: gives ``now``.
+            random: gives numbers from 0.0 up to 1.0, for the weights of SRV records.
+        """
+        self.avoided = Avoided()
+        self.waiting = 0
         self._signaling = signaling
-        self._reactor = reactor
+        self._resolver = resolver
         self._monotonic = monotonic
-        self._without_tcp: dict[tuple[str, int], float] = {}
-        self._names: dict[str, tuple[str | Exception, float]] = {}
-        self._lookups: dict[str, list[Callable[[str | Exception], None]]] = {}
+        self._random = random or SystemRandom().random
 
     def find(self, uri: Uri, flow_id: FlowId | None, size: int) -> IFlow | None:
         """Find a flow at once; None when it takes ``reach``.
@@ -74,13 +77,13 @@ class Hops:
                 return flow
         if uri.scheme != "sip" or uri.transport not in {"", "udp"}:
             return None
-        host = uri.param("maddr") or uri.host
-        port = uri.port or 5060
-        if not _literal(host) or (size > LARGE_REQUEST and not uri.transport):
+        host = literal(uri.param("maddr") or uri.host)
+        if not host or ":" in host or (size > LARGE_REQUEST and not uri.transport):
             return None
         udp: Any = self._signaling.transport("udp")
         if udp is None:
             return None
+        port = uri.port or 5060
         return udp.towards(host).flow((host, port))  # type: ignore[no-any-return]
 
     def reach(self, uri: Uri, flow_id: FlowId | None, size: int, done: Done) -> None:
@@ -96,101 +99,145 @@ class Hops:
         if flow is not None:
             done(flow)
             return
-        if uri.scheme != "sip":
+
+        def found(ways: Any) -> None:
+            if isinstance(ways, Exception):
+                done(ways)
+            else:
+                ways.next(done)
+
+        self.ways(uri, size, found)
+
+    def ways(self, uri: Uri, size: int, done: Done) -> None:
+        """Find the next hops of a request (RFC 3263 section 4).
+
+        Args:
+            uri: as for ``find``.
+            size: as for ``find``.
+            done: called with Ways or an Exception, perhaps at once.
+        """
+        if not uri.is_sip:
             done(Unreachable(f"No transport here for {uri.scheme} URIs"))
             return
         host = uri.param("maddr") or uri.host
-        port = uri.port or 5060
-        wanted = uri.transport
-        if not self._transports(wanted, (host, port), size):
-            done(Unreachable(f"No transport {wanted[:16] or 'udp'} here"))
-            return
+        large = size > LARGE_REQUEST
+        self._locate(uri.scheme, host, uri.port, uri.transport, large, done)
 
-        def resolved(address: str | Exception) -> None:
-            if isinstance(address, Exception):
-                done(address)
+    def back(self, transport: str, host: str, port: int | None, done: Done) -> None:
+        """Find another flow for a response whose connection is gone (RFC 3263 section 5).
+
+        Args:
+            transport: that the request came over.
+            host: of the sent-by in its Via.
+            port: of that, None when absent.
+            done: called with an IFlow or an Exception, perhaps at once.
+        """
+
+        def found(ways: Any) -> None:
+            if isinstance(ways, Exception):
+                done(ways)
             else:
-                self._try(self._transports(wanted, (address, port), size), address, port, done)
+                ways.next(done)
 
-        self._resolve(host, resolved)
+        self._locate("sip", host, port, transport, False, found)
 
-    def _transports(self, wanted: str, peer: tuple[str, int], size: int) -> list[ITransport]:
-        """Which transports to try, in order."""
-        find = self._signaling.transport
-        if wanted:
-            names = [wanted]
-        elif size > LARGE_REQUEST and self._without_tcp.get(peer, 0.0) <= self._monotonic():
-            names = ["tcp", "udp"]
-        else:
-            names = ["udp", "tcp"] if find("udp") is None else ["udp"]
-        found = (find(name) for name in names if name != "local")
-        return [transport for transport in found if transport is not None]
+    # -- where it is -------------------------------------------------------------------
 
-    def _try(self, transports: list[ITransport], host: str, port: int, done: Done) -> None:
-        first, rest = transports[0], transports[1:]
+    def _locate(
+        self, scheme: str, host: str, port: int | None, wanted: str, large: bool, done: Done
+    ) -> None:
+        families = self._families()
+        locating = Locating(scheme, host, port, wanted, large, families, self._random)
 
-        def opened(found: Any) -> None:
-            if not isinstance(found, Exception):
-                done(found)
-            elif rest:
-                self._remember(self._without_tcp, (host, port), TCP_REFUSED_MEMORY)
-                self._try(rest, host, port, done)
+        def found(hops: list[NextHop], answered: bool) -> None:
+            if hops:
+                done(Ways(hops, self._signaling, self.avoided, self._monotonic))
             else:
-                done(Unreachable(f"{host}:{port} is not reachable over {first.name.upper()}"))
+                done(Unreachable(_nowhere(scheme, host, wanted, families, answered)))
 
-        first.reach(host, port, opened)
-
-    def _remember(self, table: dict[Any, float], key: Any, seconds: float) -> None:
-        now = self._monotonic()
-        if len(table) >= MOST_REMEMBERED:
-            for old in [old for old, until in table.items() if until <= now]:
-                del table[old]
-            if len(table) >= MOST_REMEMBERED:
-                table.clear()
-        table[key] = now + seconds
-
-    # -- names -------------------------------------------------------------------------
-
-    def _resolve(self, host: str, done: Callable[[str | Exception], None]) -> None:
-        if _literal(host):
-            done(host)
-            return
-        if host.lower() == "localhost":
-            done("127.0.0.1")
-            return
-        if host.startswith("["):
-            done(Unreachable("No IPv6 transport here"))
-            return
-        name = host.lower()
-        known = self._names.get(name)
-        if known is not None and known[1] > self._monotonic():
-            done(known[0])
-            return
-        waiting = self._lookups.get(name)
-        if waiting is not None:
-            if len(waiting) >= MOST_WAITING:
-                done(Unreachable(f"Too many requests wait for the address of {name[:64]}"))
+        search = _Search(self, self._resolver, locating, found)
+        if not search.run():
+            if self.waiting >= MOST_WAITING:
+                done(Unreachable(f"Too many requests wait for the address of {host[:64]}"))
                 return
-            waiting.append(done)
-            return
-        if len(self._lookups) >= MOST_LOOKUPS:
-            done(Unreachable("Too many host names are being looked up"))
-            return
-        self._lookups[name] = [done]
+            search.wait()
 
-        def found(address: str) -> None:
-            self._resolved(name, address, NAME_LIFE)
+    def _families(self) -> dict[str, frozenset[int]]:
+        """The transports that there are now, with the families of their sockets."""
+        return {
+            transport.name: frozenset(6 if ":" in host else 4 for host, _ in transport.addresses())
+            or _IPV4
+            for transport in self._signaling.transports()
+            if transport.name != "local"
+        }
 
-        def failed(_failure: Failure) -> None:
-            error = Unreachable(f"The host name {name[:64]} cannot be resolved")
-            self._resolved(name, error, UNKNOWN_NAME_LIFE)
 
-        self._reactor.resolve(name, (1, 3)).addCallbacks(found, failed)
+classImplements(Hops, IHops)
 
-    def _resolved(self, name: str, address: str | Exception, life: float) -> None:
-        """Remember what became of a name, and tell all who wait for it."""
-        if len(self._names) >= MOST_REMEMBERED:
-            self._names.clear()
-        self._names[name] = (address, self._monotonic() + life)
-        for done in self._lookups.pop(name, ()):
-            done(address)
+
+class _Search:
+    """One request that needs the DNS."""
+
+    __slots__ = ("_answers", "_found", "_hops", "_locating", "_missing", "_resolver", "_waits")
+
+    def __init__(self, hops: Hops, resolver: IResolver, locating: Locating, found: Located) -> None:
+        self._hops = hops
+        self._resolver = resolver
+        self._locating = locating
+        self._found = found
+        self._answers: dict[Question, Answer] = {}
+        self._missing = 0  # answers that are still to come
+        self._waits = False
+
+    def run(self) -> bool:
+        """Go on as far as the answers lead; False when some are still to come."""
+        while not self._missing:
+            hops = self._locating.advance(self._known)
+            if hops is not None:
+                answers = self._answers.values()
+                self._found(hops, not any(answer.failed for answer in answers))
+                return True
+            questions = self._locating.missing
+            self._missing = len(questions) + 1
+            for question in questions:
+                self._ask(question)
+            self._missing -= 1
+        return False
+
+    def wait(self) -> None:
+        """Note that somebody waits."""
+        self._waits = True
+        self._hops.waiting += 1
+
+    def _known(self, question: Question) -> Any:
+        answer = self._answers.get(question)
+        return None if answer is None else answer.records
+
+    def _ask(self, question: Question) -> None:
+        def answered(answer: Answer) -> None:
+            self._answers[question] = answer
+            self._missing -= 1
+            if self._waits and not self._missing:
+                self._waits = False
+                self._hops.waiting -= 1
+                if not self.run():
+                    self.wait()
+
+        self._resolver.ask(question, answered)
+
+
+def _nowhere(
+    scheme: str, host: str, wanted: str, families: dict[str, frozenset[int]], answered: bool
+) -> str:
+    """Say why a request has no next hop."""
+    if scheme == "sips" and not {"tls", "wss"} & families.keys():
+        return "No transport here for sips URIs"
+    if wanted and wanted not in families and scheme != "sips":
+        return f"No transport {wanted[:16]} here"
+    if ":" in literal(host):
+        return "No IPv6 transport here"
+    if literal(host) or not families:
+        return f"No transport {wanted[:16] or 'udp'} here"
+    if not answered:
+        return f"No name server answers: the host name {host[:64]} is not known"
+    return f"The host name {host[:64]} cannot be resolved"

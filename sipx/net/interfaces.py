@@ -9,10 +9,14 @@ from zope.interface import Attribute, Interface
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sipx.core.flowid import FlowId
+    from sipx.core.locating import Question
     from sipx.core.message import Request, Response
+    from sipx.core.uri import Uri
     from sipx.interfaces import IFlow, ITransport
     from sipx.net.layer import ClientTransaction, ServerTransaction
     from sipx.net.outbox import Outbox
+    from sipx.net.resolver.wire import Answer
 
 
 class ITransactionUser(Interface):
@@ -52,12 +56,18 @@ class ISignaling(Interface):
     outbox: Outbox = Attribute("What the current turn sends.")
     transactions: int = Attribute("How many there are.")
     full: bool = Attribute("Whether new requests must be refused for want of room.")
+    back: Any = Attribute(
+        "IHops.back, or None: where a response goes when its connection is gone for good."
+    )
 
     def add_transport(transport: ITransport) -> None:
         """Make a transport known."""
 
     def transport(name: str) -> ITransport | None:
         """Find a transport by its name."""
+
+    def transports() -> Sequence[ITransport]:
+        """All transports that there are now."""
 
     def accept(request: Request, flow: IFlow, user: IServerUser, now: float) -> ServerTransaction:
         """Make the server transaction of a request (17.2)."""
@@ -98,3 +108,30 @@ class ISignaling(Interface):
 
     def drained(call: Callable[[], None]) -> None:
         """Call back, once, when no server transaction awaits its final response any more."""
+
+
+class IResolver(Interface):
+    """What the DNS says, from memory as far as possible."""
+
+    def ask(question: Question, done: Callable[[Answer], None]) -> None:
+        """Ask; ``done`` is called once, at once when the answer is known.
+
+        However the name servers behave, that takes seconds at most; an answer with ``failed``
+        says that none of them had one.
+        """
+
+
+class IHops(Interface):
+    """Finds the flows that requests leave by (RFC 3261 section 8.1.2, RFC 3263)."""
+
+    def find(uri: Uri, flow_id: FlowId | None, size: int) -> IFlow | None:
+        """Find a flow at once; None when it takes ``reach``."""
+
+    def reach(uri: Uri, flow_id: FlowId | None, size: int, done: Callable[[Any], None]) -> None:
+        """Find or open the best flow: ``done`` gets an IFlow or an Exception."""
+
+    def ways(uri: Uri, size: int, done: Callable[[Any], None]) -> None:
+        """Find all next hops: ``done`` gets sipx.net.ways.Ways or an Exception."""
+
+    def back(transport: str, host: str, port: int | None, done: Callable[[Any], None]) -> None:
+        """Find a flow for a response by the sent-by of its Via: an IFlow or an Exception."""

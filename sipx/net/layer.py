@@ -86,6 +86,7 @@ class TransactionLayer:
         counters: what was dropped.
         answers: given at once, and given again.
         full: new requests must be refused for want of room; looked at each tick.
+        back: finds a flow by the sent-by of a Via; None when nobody can.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class TransactionLayer:
         outbox.on_withheld = self._withheld
         self.counters = Counters()
         self.full = False
+        self.back: Callable[[str, str, int | None, Callable[[Any], None]], None] | None = None
         self._put = outbox.put
         self._trace = trace
         self._record = trace.record
@@ -312,6 +314,7 @@ class TransactionLayer:
         if flow.reliable:
             via = request.via
             transaction.back = via.params.get("received") or via.host, via.port or 5060
+            transaction.sent_by = via.host, via.port
         transaction.user = user
         transaction.to_tag = self._identifiers.tag()
         transaction.received = now
@@ -391,15 +394,24 @@ class TransactionLayer:
             self._send_elsewhere(transaction, flow)
 
     def _send_elsewhere(self, transaction: ServerTransaction, flow: IFlow) -> None:
-        """The connection is gone: send over another one to the sent-by address (18.2.2)."""
+        """The connection is gone: send over another one to where it came from (18.2.2).
+
+        When that cannot be had either, the host in the Via is looked for (RFC 3263 section 5).
+        """
         transport = self._transports.get(flow.transport)
         if transport is None or flow.transport == "local":
             return
         wire = transaction.wire
 
+        back = self.back
+
         def opened(found: Any) -> None:
+            nonlocal back
             if isinstance(found, Exception):
-                return  # the client tries again or gives up by its own timer
+                if back is not None:
+                    ask, back = back, None
+                    ask(flow.transport, *transaction.sent_by, opened)
+                return  # at the end the client tries again or gives up by its own timer
             transaction.flow = found
             self._emit(found, wire, transaction.call_id)
             self.outbox.flush()

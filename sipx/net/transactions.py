@@ -26,6 +26,7 @@ class _Server:
         call_id: of the request.
         origin: its From tag and CSeq number.
         back: where a response goes when its connection is gone (18.2.2).
+        sent_by: host and port of the Via, for when nobody is there either.
         flow: where responses go.
         user: who answers.
         received: when the request came, in monotonic seconds.
@@ -45,6 +46,7 @@ class _Server:
 
     origin: tuple[str, int]
     back: tuple[str, int]
+    sent_by: tuple[str, int | None]
     call_id: str
     key: str
     received: float
@@ -91,6 +93,7 @@ _SERVER = (
     "origin",
     "received",
     "request",
+    "sent_by",
     "to_tag",
     "user",
     "wire",

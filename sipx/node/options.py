@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,18 @@ def host(text: str) -> str:
     if _HOST.fullmatch(text.lower()):
         return text.lower()
     raise ValueError("a domain name or an IPv4 address")
+
+
+def name_server(text: str) -> tuple[str, int]:
+    """Read ``ADDRESS``, ``ADDRESS:PORT`` or ``[ADDRESS]:PORT``; the port of the DNS is 53."""
+    found = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?|([0-9.]+):([0-9]{1,5})", text)
+    try:
+        if found is None:
+            return str(ip_address(text)), 53
+        address = str(ip_address(found[1] or found[3]))
+        return address, port(found[2] or found[4] or "53")
+    except ValueError:
+        raise ValueError("the address of a name server, with or without :PORT") from None
 
 
 def folder(text: str) -> Path:

@@ -10,8 +10,7 @@ from twisted.internet.defer import Deferred
 
 from sipx.auth.interfaces import IAuthenticator
 from sipx.interfaces import ICallObserver, IConfiguration, ILocation, IRequestServer
-from sipx.net.hops import Hops
-from sipx.net.interfaces import ISignaling
+from sipx.net.interfaces import IHops, ISignaling
 from sipx.proxy.chain import Chain
 from sipx.proxy.core import MOST_REFUSED, Proxy
 from sipx.proxy.servers import Servers
@@ -79,7 +78,7 @@ def make_proxy(context: INodeContext) -> tuple[Proxy, Chain]:
     observers = context.every(ICallObserver)
     proxy = Proxy(
         signaling,
-        Hops(signaling, context.reactor, context.monotonic),
+        context.get(IHops),
         chain,
         servers,
         observers[0] if observers else None,

@@ -27,10 +27,10 @@ from sipx.proxy.steps.authenticate import in_scope
 
 if TYPE_CHECKING:
     from sipx.interfaces import ICallObserver, IFlow
-    from sipx.net.hops import Hops
-    from sipx.net.interfaces import ISignaling
+    from sipx.net.interfaces import IHops, ISignaling
     from sipx.net.layer import ServerTransaction
     from sipx.proxy.chain import Chain
+    from sipx.proxy.failover import Attempts
     from sipx.proxy.servers import Servers
 
 _TELLING: Final = frozenset({"INVITE", "UPDATE", "BYE"})  # what tells of a call in its dialog
@@ -47,6 +47,7 @@ class Proxy:
         hops: finds flows.
         observer: is told of calls; None when nobody keeps records.
         wheel: of the forwardings that wait for a time.
+        attempts: the branches that will go on to another next hop.
         timer_c: seconds (16.6 step 11).
         key: of dialog states.
         is_own_challenge: says of the challenge of another server whether it may be of our realm.
@@ -56,7 +57,7 @@ class Proxy:
     def __init__(
         self,
         signaling: ISignaling,
-        hops: Hops,
+        hops: IHops,
         chain: Chain,
         servers: Servers,
         observer: ICallObserver | None,
@@ -68,6 +69,7 @@ class Proxy:
         self.hops = hops
         self.observer = observer
         self.wheel: Wheel[Forwarding] = Wheel()
+        self.attempts: Wheel[Attempts] = Wheel()
         self.timer_c: float = timer_c
         self.key: bytes = key
         self.monotonic = monotonic
@@ -82,6 +84,8 @@ class Proxy:
         """Fire what is due."""
         for forwarding in self.wheel.advance(now):
             forwarding.expired(now)
+        for attempts in self.attempts.advance(now):
+            attempts.expired(now)
         self.signaling.outbox.flush()
 
     def end_open_calls(self, now: float) -> None:

@@ -28,6 +28,7 @@ from sipx.core.uri import parse_uri
 from sipx.net.interfaces import IClientUser, IServerUser
 from sipx.net.transactions import RELEASED
 from sipx.proxy.challenges import strip
+from sipx.proxy.failover import Attempts
 from sipx.proxy.recordroute import DIALOG_METHODS, RecordRoute
 
 if TYPE_CHECKING:
@@ -132,6 +133,9 @@ class Forwarding:
     def response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """A branch spoke."""
         branch: Branch = transaction.note
+        attempts: Any = branch.attempts
+        if attempts is not None and attempts.responded(transaction, response, now):
+            return
         names = response.names
         if (
             ("proxy-authenticate" in names or "www-authenticate" in names)
@@ -150,6 +154,9 @@ class Forwarding:
 
     def failed(self, transaction: ClientTransaction, status: int, now: float) -> None:
         """A branch will not speak."""
+        attempts: Any = transaction.note.attempts
+        if attempts is not None and attempts.failed(transaction):
+            return
         peer = transaction.flow.id
         state = "Did Not Answer" if status == 408 else "Is Not Reachable"
         self._why = f"{peer.host}:{peer.port} {state}"
@@ -202,19 +209,44 @@ class Forwarding:
             self._send(branch, request, flow, now)
             return
 
-        def found(flow: Any) -> None:
-            later = self._proxy.monotonic()
-            if branch.state is BranchState.ENDED:
-                return
-            if isinstance(flow, Exception):
-                self._why = getattr(flow, "reason", "") or str(flow)
-            if isinstance(flow, Exception) or branch.canceling:
-                self._perform(self._context.failed(branch, 503, later), later)
+        def found(ways: Any) -> None:
+            if isinstance(ways, Exception):
+                if branch.state is not BranchState.ENDED:
+                    self.unreachable(branch, ways, self.clock())
+                self.flush()
             else:
-                self._send(branch, request, flow, later)
-            self._proxy.signaling.outbox.flush()
+                Attempts(self, branch, request, ways).start()
 
-        hops.reach(hop, target.flow, size, found)
+        hops.ways(hop, size, found)
+
+    # -- what a branch with several next hops asks -------------------------------------
+
+    def clock(self) -> float:
+        """Monotonic seconds."""
+        return self._proxy.monotonic()
+
+    def send(self, branch: Branch, request: Request, flow: IFlow, now: float) -> None:
+        """Send the request of a branch over a flow; the request is the transaction's then."""
+        self._send(branch, request, flow, now)
+
+    def unreachable(self, branch: Branch, why: Any, now: float) -> None:
+        """A branch has no next hop, or none that can be reached; an exception says why."""
+        if isinstance(why, Exception):
+            self._why = getattr(why, "reason", "") or str(why)
+        self._perform(self._context.failed(branch, 503, now), now)
+
+    def cancel(self, transaction: ClientTransaction, now: float) -> None:
+        """Let a next hop that was given up ring no longer."""
+        if self._method == "INVITE":
+            self._proxy.signaling.cancel(transaction, now)
+
+    def watch(self, attempts: Attempts) -> None:
+        """Look at a branch again when its patience ends."""
+        self._proxy.attempts.put(attempts, attempts.deadline)
+
+    def flush(self) -> None:
+        """Send what a callback made: no reactor turn of a transport does."""
+        self._proxy.signaling.outbox.flush()
 
     def _send(self, branch: Branch, request: Request, flow: IFlow, now: float) -> None:
         passage = self._passage

@@ -18,8 +18,7 @@ from sipx.net.interfaces import IClientUser
 if TYPE_CHECKING:
     from sipx.core.flowid import FlowId
     from sipx.core.message import Request, Response
-    from sipx.net.hops import Hops
-    from sipx.net.interfaces import ISignaling
+    from sipx.net.interfaces import IHops, ISignaling
     from sipx.net.layer import ClientTransaction
 
 Done = Callable[[int, "Response | None", float], None]
@@ -30,7 +29,7 @@ _HEAD: Final = 1000  # bytes that lines and Via have, about
 class Outgoing:
     """Sends requests and tells what came of them."""
 
-    def __init__(self, signaling: ISignaling, hops: Hops, monotonic: Callable[[], float]) -> None:
+    def __init__(self, signaling: ISignaling, hops: IHops, monotonic: Callable[[], float]) -> None:
         self._signaling = signaling
         self._hops = hops
         self._monotonic = monotonic

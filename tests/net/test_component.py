@@ -12,8 +12,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from sipx.interfaces import ITransport, IWireTrace
-from sipx.net.component import signaling, tcp, udp
-from sipx.net.interfaces import ISignaling
+from sipx.net.component import FILES_CHANGE, dns, signaling, tcp, udp
+from sipx.net.interfaces import IHops, ISignaling
 from sipx.node.errors import StartError
 from sipx.node.identity import make_identity
 from tests.proxy.house import House
@@ -85,6 +85,25 @@ class ComponentTests(SynchronousTestCase):
         self.assertEqual(self.reactor.tcpServers[0][1].logPrefix(), "SIP over TCP")
         gauges = self.context.health.report()["gauges"]
         self.assertLess({"tcp_broken", "tcp_cut_off", "tcp_refused"}, set(gauges))
+        service.stopService()
+
+    def test_dns(self) -> None:
+        """Name servers that were given are named in health, which says when none answers."""
+        signaling(self.context)
+        self.context.options = {"dns": (("192.0.2.53", 53), ("2001:db8::53", 5353))}
+        service = dns(self.context)
+        service.startService()
+        hops = self.context.get(IHops)
+        self.assertEqual(self.said("dns"), "name servers: 192.0.2.53:53, [2001:db8::53]:5353")
+        hops._resolver.answering = False
+        for tick in range(round(FILES_CHANGE * 10) + 2):
+            self.context._repeats.tick(tick / 10)
+        found = self.context.health.report()["parts"]["dns"]
+        self.assertFalse(found["ok"])
+        self.assertIn("name others with --dns", found["text"])
+        gauges = self.context.health.report()["gauges"]
+        self.assertLess({"dns_answers", "dns_queries", "next_hops_avoided"}, set(gauges))
+        self.assertIsNotNone(self.context.get(ISignaling).back)
         service.stopService()
 
     def test_open_files(self) -> None:

@@ -389,6 +389,31 @@ class AddressTests(Case):
             self.assertEqual(station.sent(), ["200"])
             self.assertEqual(station.ways, [("tcp", port)])
 
+    def test_connection_lost_for_good(self) -> None:
+        """When nobody is there either, the host in the Via is looked for (RFC 3263 section 5)."""
+        station = self.station
+        transport = ListTransport("tcp")
+        self.layer.add_transport(transport)
+        looked: list[tuple] = []
+        self.layer.back = lambda *asked: looked.append(asked)
+        for via, port in (("h.example:5070", 5070), ("h.example", None)):
+            flow = station.flow(True, ("192.0.2.7", 40000))
+            branch = f"z9hG4bK{port}"
+            station.receive(request("MESSAGE", branch, via=via, transport="TCP"), flow)
+            flow.alive = False
+            self.assertEqual(station.respond(200), [])
+            _, _, done = transport.asked.pop()
+            done(ConnectionError())
+            name, host, asked_port, done = looked.pop()
+            self.assertEqual((name, host, asked_port), ("tcp", "h.example", port))
+            done(station.flow(True, ("192.0.2.8", 5099)))
+            self.assertEqual((station.sent(), station.ways[-1:]), (["200"], [("tcp", 5099)]))
+        station.receive(request("MESSAGE", "z9hG4bKx", via="h.example", transport="TCP"), flow)
+        station.respond(200)
+        transport.asked.pop()[2](ConnectionError())
+        looked.pop()[3](ConnectionError())  # then that is all: no circle
+        self.assertEqual((looked, transport.asked, station.sent()), ([], [], []))
+
     def test_no_new_connection(self) -> None:
         """If that cannot be had either, the client has to ask again."""
         station = self.station

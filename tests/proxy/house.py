@@ -33,8 +33,10 @@ from sipx.interfaces import (
     ITransport,
 )
 from sipx.net.component import signaling
-from sipx.net.interfaces import ISignaling
+from sipx.net.hops import Hops
+from sipx.net.interfaces import IHops, IResolver, ISignaling
 from sipx.net.layer import TransactionLayer
+from sipx.net.resolver.wire import Answer
 from sipx.node.context import NodeContext
 from sipx.node.health import Health
 from sipx.node.identity import make_identity
@@ -180,6 +182,14 @@ def users(names: Sequence[str], realm: str, aliases: Mapping[str, str] | None = 
     return Users(routing, AccountSnapshot(1, accounts))
 
 
+@implementer(IResolver)
+class Names:
+    """A DNS that knows no name."""
+
+    def ask(self, question: Any, done: Callable[[Answer], None]) -> None:
+        done(Answer((), 60.0))
+
+
 class House:
     """The node.
 
@@ -229,6 +239,8 @@ class House:
         options_server.component(context)
         for server in servers:
             context.provide(IRequestServer, server)
+        self.hops = Hops(self.layer, Names(), lambda: self.now)
+        context.provide(IHops, self.hops)
         self.proxy, self.chain = make_proxy(context)
         self.layer.user = self.proxy
         context.repeat(0.1, self.proxy.tick)

@@ -10,9 +10,11 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from sipx.core.errors import RemoteError
+from sipx.core.locating import NextHop
 from sipx.core.message import Message, Request, Response, reply
 from sipx.interfaces import IRequestServer
 from sipx.net.interfaces import ITransactionUser
+from sipx.net.ways import Avoided, Ways
 from sipx.proxy import core as module
 from sipx.ua.incoming import IncomingRequest
 from tests.proxy.house import DOMAIN, HOST, House, Peer, ask, bind, credentials, parsed
@@ -416,7 +418,7 @@ class TroubleTests(Case):
             def find(self, *_: object) -> None:
                 return None
 
-            def reach(self, uri: Any, flow: Any, size: int, done: Any) -> None:
+            def ways(self, uri: Any, size: int, done: Any) -> None:
                 reached.append(done)
 
         self.house.proxy.hops = Hops()  # type: ignore[assignment]  # what it needs of it
@@ -424,7 +426,8 @@ class TroubleTests(Case):
         self.house.receive(ask("CANCEL", USER), CALLER)
         self.house.take()
         for place, done in enumerate(reached):
-            done(self.house.wire.to(PHONES[place]))
+            hop = NextHop("udp", *PHONES[place])
+            done(Ways([hop], self.house.layer, Avoided(), lambda: self.house.now))
         self.assertEqual([data[:11] for _, data in self.house.take()], [b"SIP/2.0 487"])
         self.house.receive(ask("ACK", USER), CALLER)
         self.assertEmpty()
@@ -436,7 +439,7 @@ class TroubleTests(Case):
             def find(self, *_: object) -> None:
                 return None
 
-            def reach(self, uri: Any, flow: Any, size: int, done: Any) -> None:
+            def ways(self, uri: Any, size: int, done: Any) -> None:
                 done(ConnectionError())
 
         self.house.proxy.hops = Hops()  # type: ignore[assignment]  # what it needs of it

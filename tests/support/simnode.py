@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from sipx.auth.component import auth
@@ -21,6 +21,7 @@ from sipx.cdr.calls import Calls
 from sipx.cdr.component import cdr
 from sipx.core.callrecord import CallRecord, CallResult
 from sipx.core.digest import MD5, SHA256, compute_ha1
+from sipx.core.locating import Kind, Question
 from sipx.core.message import Response
 from sipx.events.component import EventServer, events
 from sipx.events.packages.reg import reg
@@ -37,8 +38,10 @@ from sipx.interfaces import (
     IWireTrace,
 )
 from sipx.net.component import TICK, signaling
-from sipx.net.interfaces import ISignaling
+from sipx.net.hops import Hops
+from sipx.net.interfaces import IHops, IResolver, ISignaling
 from sipx.net.layer import TransactionLayer
+from sipx.net.resolver.wire import Answer
 from sipx.net.trace import WireTrace
 from sipx.node.context import NodeContext
 from sipx.node.health import Health
@@ -209,16 +212,20 @@ class Users:
             listener()
 
 
-class Resolver:
-    """What of a reactor a node without sockets uses: it resolves names."""
+@implementer(IResolver)
+class NetworkResolver:
+    """Knows the names of a simulated network: addresses, and records of other kinds."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def resolve(self, name: str, timeout: Sequence[int] = ()) -> Deferred[str]:
-        """Find an address at once."""
-        found = self._network.names.get(name)
-        return succeed(found) if found else fail(LookupError(name))
+    def ask(self, question: Question, done: Callable[[Answer], None]) -> None:
+        """Answer at once."""
+        records = self._network.records.get((question.name, question.kind.name), ())
+        address = self._network.names.get(question.name)
+        if question.kind is Kind.A and address is not None:
+            records = (address,)
+        done(Answer(tuple(records), 60.0))
 
 
 @implementer(IRequestServer)
@@ -279,6 +286,7 @@ class SimulatedNode:
         proxy: the proxy core.
         events: the event server.
         users: the configuration.
+        hops: flows for URIs.
         calls: call records.
         location: bindings.
         trace: the wire trace.
@@ -323,7 +331,7 @@ class SimulatedNode:
         self._repeats = Repeats()
         self.health = Health()
         self.context = context = NodeContext(
-            Resolver(network),
+            None,
             Path("/nonexistent"),
             {**DEFAULTS, **{name.replace("_", "-"): value for name, value in options.items()}},
             identity,
@@ -345,6 +353,9 @@ class SimulatedNode:
         self._udp = VirtualUdp(network, [self.address])
         self.layer.add_transport(self._udp)
         context.provide(ITransport, self._udp)
+        self.hops = Hops(self.layer, NetworkResolver(network), self.clock.monotonic)
+        self.layer.back = self.hops.back
+        context.provide(IHops, self.hops)
         builders = (auth, registrar, reg, events, cdr, options_server)
         services += [build(context) for build in builders]
         self.events: EventServer = services[4]  # type: ignore[assignment]  # as built above
@@ -383,6 +394,7 @@ class SimulatedNode:
             "unanswered": layer._unanswered,
             "timers": layer.timers,
             "forwardings": len(self.proxy.wheel),
+            "attempts": len(self.proxy.attempts),
             "calls": len(self.calls),
             "calls waiting": len(self.calls._deadlines),
             "failed calls": len(self.calls._failed),

@@ -165,6 +165,7 @@ class Network:
         clock: which it works on.
         conditions: may be changed at any time.
         names: host names to addresses.
+        records: further records of the DNS, by name and kind.
         sent: the latest datagrams, lost ones too.
         lose: further losses, asked of each datagram.
         flying: datagrams on their way.
@@ -174,6 +175,7 @@ class Network:
         self.clock = clock
         self.conditions = conditions or Conditions()
         self.names: dict[str, str] = {}
+        self.records: dict[tuple[str, str], Sequence[Any]] = {}
         self.sent: deque[Datagram] = deque(maxlen=REMEMBERED)
         self.lose: Callable[[Datagram], bool] = lambda datagram: False
         self.flying = 0

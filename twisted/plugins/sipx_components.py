@@ -1,7 +1,7 @@
 """The components that sipx is made of: names and strings; nothing is imported for them."""
 
 from sipx.node.component import Component
-from sipx.node.options import Option, address, port, whole, words, yes_no
+from sipx.node.options import Option, address, name_server, port, whole, words, yes_no
 
 udp = Component(
     "udp",
@@ -24,6 +24,23 @@ signaling = Component(
     "sipx.net.component.signaling",
     "transaction layer, local transport and wire trace",
     provides=["sipx.net.interfaces.ISignaling", "sipx.interfaces.IWireTrace"],
+)
+
+dns = Component(
+    "dns",
+    "sipx.net.component.dns",
+    "finds servers by their names, and flows for URIs",
+    provides=["sipx.net.interfaces.IHops"],
+    requires=["sipx.net.interfaces.ISignaling"],
+    options=[
+        Option(
+            "dns",
+            None,
+            "name server to ask, ADDRESS or ADDRESS:PORT, instead of those in /etc/resolv.conf",
+            name_server,
+            repeats=True,
+        ),
+    ],
 )
 
 storage = Component(
@@ -102,6 +119,7 @@ events = Component(
     "subscriptions: SUBSCRIBE, NOTIFY and PUBLISH",
     provides=["sipx.interfaces.IRequestServer"],
     requires=[
+        "sipx.net.interfaces.IHops",
         "sipx.net.interfaces.ISignaling",
         "sipx.interfaces.IConfiguration",
         "sipx.interfaces.ISubscriptionStore",
@@ -114,6 +132,7 @@ proxy = Component(
     "sipx.proxy.component.proxy",
     "routing, forking, record-route",
     requires=[
+        "sipx.net.interfaces.IHops",
         "sipx.net.interfaces.ISignaling",
         "sipx.auth.interfaces.IAuthenticator",
         "sipx.interfaces.IConfiguration",
