@@ -23,7 +23,8 @@ from sipx.net.resolver.cache import MOST_ANSWERS
 from sipx.net.resolver.client import MOST_QUERIES, Resolver
 from sipx.net.resolver.sockets import ReactorNetwork
 from sipx.net.resolver.system import Hosts, Servers
-from sipx.net.tcp import MOST_CONNECTIONS, TcpTransport
+from sipx.net.stream import MOST_CONNECTIONS
+from sipx.net.tcp import TcpTransport
 from sipx.net.trace import MOST_BYTES, MOST_MESSAGES, WireTrace
 from sipx.net.udp import UdpPort, UdpTransport, cannot_listen
 from sipx.net.ways import MOST_AVOIDED

@@ -21,8 +21,9 @@ from sipx.core.flowid import FlowId
 from sipx.core.framing import HEAD_PATIENCE
 from sipx.core.message import Message, reply
 from sipx.core.parser import parse_datagram
-from sipx.net import tcp as module
-from sipx.net.tcp import IDLE_PATIENCE, MOST_UNSENT, SipProtocol, TcpFlow, TcpTransport
+from sipx.net import stream as module
+from sipx.net.stream import IDLE_PATIENCE, MOST_UNSENT, StreamFlow, StreamProtocol
+from sipx.net.tcp import TcpTransport
 from tests.net.station import HOST, PEER, Station, request
 
 
@@ -56,10 +57,10 @@ class Exchange:
     def accept(self, peer: tuple[str, int] = PEER) -> tuple[Any, Socket]:
         """A connection from a peer."""
         protocol = self.tcp.factory().buildProtocol(IPv4Address("TCP", *peer))
-        assert isinstance(protocol, SipProtocol)
+        assert isinstance(protocol, StreamProtocol)
         return protocol, self.connect(protocol, peer)
 
-    def connect(self, protocol: SipProtocol, peer: tuple[str, int]) -> Socket:
+    def connect(self, protocol: StreamProtocol, peer: tuple[str, int]) -> Socket:
         socket = Socket(IPv4Address("TCP", HOST, 5060), IPv4Address("TCP", *peer))
         protocol.makeConnection(socket)
         return socket
@@ -334,7 +335,7 @@ class ReachTests(Case):
         """A flow is named by both ends; a port above all is one of a connection."""
         protocol, _ = self.exchange.accept(PEER)
         flow = protocol.flow
-        assert isinstance(flow, TcpFlow)
+        assert isinstance(flow, StreamFlow)
         self.assertEqual(flow.id, FlowId("tcp", HOST, 5060, *PEER))
         self.assertIs(flow.at(9), flow)
 
