@@ -71,6 +71,9 @@ class INodeContext(Interface):
             call: must not block; an exception is logged and the next tick comes all the same.
         """
 
+    def reloads(call: Callable[[], None]) -> None:
+        """Call whenever files are to be read again: on SIGHUP; must not raise."""
+
     def provide(interface: Any, implementation: Any) -> None:
         """Register an implementation under an interface it provides.
 
@@ -178,13 +181,14 @@ class ITransport(Interface):
     def flow(flow_id: FlowId) -> Any:
         """Find the living flow of that name, or None."""
 
-    def reach(host: str, port: int, done: Callable[[Any], None]) -> None:
+    def reach(host: str, port: int, done: Callable[[Any], None], name: str = "") -> None:
         """Find or open a flow to an address.
 
         Args:
             host: IPv4 address in dotted form.
             port: 1 to 65535.
             done: called with an IFlow, or with an Exception; at once when no wait is needed.
+            name: the host that the URI named: what a TLS peer must prove to be (RFC 5922).
         """
 
 

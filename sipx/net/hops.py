@@ -29,6 +29,8 @@ MOST_WAITING: Final = 1_000  # requests that wait for the DNS
 Done = Callable[[Any], None]
 Located = Callable[[list[NextHop], bool], None]
 
+# What a sips URI asks for, whatever its transport parameter (RFC 3261 section 26.2.2).
+SECURE: Final = frozenset({"tls", "wss"})
 _IPV4: Final = frozenset({4})
 
 
@@ -73,7 +75,11 @@ class Hops:
         if flow_id is not None:
             transport = self._signaling.transport(flow_id.transport)
             flow: IFlow | None = None if transport is None else transport.flow(flow_id)
-            if flow is not None and flow.alive:
+            if (
+                flow is not None
+                and flow.alive
+                and (uri.scheme != "sips" or flow.transport in SECURE)
+            ):
                 return flow
         if uri.scheme != "sip" or uri.transport not in {"", "udp"}:
             return None
@@ -151,7 +157,7 @@ class Hops:
 
         def found(hops: list[NextHop], answered: bool) -> None:
             if hops:
-                done(Ways(hops, self._signaling, self.avoided, self._monotonic))
+                done(Ways(hops, self._signaling, self.avoided, self._monotonic, host))
             else:
                 done(Unreachable(_nowhere(scheme, host, wanted, families, answered)))
 

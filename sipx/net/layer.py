@@ -313,7 +313,8 @@ class TransactionLayer:
         transaction.flow = self._reply_flow(request, flow)
         if flow.reliable:
             via = request.via
-            transaction.back = via.params.get("received") or via.host, via.port or 5060
+            port = via.port or (5061 if flow.transport == "tls" else 5060)
+            transaction.back = via.params.get("received") or via.host, port
             transaction.sent_by = via.host, via.port
         transaction.user = user
         transaction.to_tag = self._identifiers.tag()

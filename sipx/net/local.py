@@ -86,7 +86,7 @@ class LocalTransport:
         """Servers are found by name, not by flow."""
         return None
 
-    def reach(self, host: str, port: int, done: Callable[[Any], None]) -> None:
+    def reach(self, host: str, port: int, done: Callable[[Any], None], name: str = "") -> None:
         """Open the way to the server of that name."""
         done(self.open(host))
 

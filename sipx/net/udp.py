@@ -170,7 +170,7 @@ class UdpTransport:
         port = self._ports.get((flow_id.local_host, flow_id.local_port))
         return None if port is None else port.flow((flow_id.host, flow_id.port))
 
-    def reach(self, host: str, port: int, done: Callable[[Any], None]) -> None:
+    def reach(self, host: str, port: int, done: Callable[[Any], None], name: str = "") -> None:
         """Find the flow to an address, out of the socket that routing would choose."""
         done(self.towards(host).flow((host, port)))
 

@@ -64,7 +64,7 @@ class Ways:
         current: where the last flow leads; None before the first.
     """
 
-    __slots__ = ("_avoided", "_left", "_monotonic", "_signaling", "current")
+    __slots__ = ("_avoided", "_left", "_monotonic", "_name", "_signaling", "current")
 
     def __init__(
         self,
@@ -72,12 +72,14 @@ class Ways:
         signaling: ISignaling,
         avoided: Avoided,
         monotonic: Callable[[], float],
+        name: str = "",
     ) -> None:
-        """Take next hops, at least one, in the order to try them."""
+        """Take next hops, at least one, in the order to try them; and the host of the URI."""
         self._left = avoided.usable(hops, monotonic())
         self._signaling = signaling
         self._avoided = avoided
         self._monotonic = monotonic
+        self._name = name
         self.current: NextHop | None = None
 
     @property
@@ -106,7 +108,7 @@ class Ways:
             self._left = [other for other in self._left if other[1:] != hop[1:]]
             done(found)
 
-        transport.reach(hop.host, hop.port, opened)
+        transport.reach(hop.host, hop.port, opened, self._name)
 
     def avoid(self, seconds: float = AVOIDED_LIFE) -> None:
         """The one in use failed: let no request come there for a while, if there is another."""

@@ -43,10 +43,19 @@ class NodeContext:
         # Attributes and no methods: they are asked for each message.
         self.monotonic = monotonic
         self.utc = utc
+        self._reloads: list[Callable[[], None]] = []
         self._provided: dict[str, list[Any]] = {}
 
     def repeat(self, interval: float, call: Callable[[float], None]) -> None:
         self._repeats.add(interval, call)
+
+    def reloads(self, call: Callable[[], None]) -> None:
+        self._reloads.append(call)
+
+    def reload(self) -> None:
+        """Let all who asked for it read their files again."""
+        for call in self._reloads:
+            call()
 
     def provide(self, interface: Any, implementation: Any) -> None:
         if not interface.providedBy(implementation):

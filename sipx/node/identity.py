@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Identity:
         listen: IPv4 addresses that SIP is received on.
         sip_port: the port of UDP and TCP on each of them.
         hosts: all hosts that are ours, as ``canonical_host`` spells them.
+        tls_ports: ports of TLS on the same addresses; who listens there adds it.
     """
 
     domain: str
@@ -35,10 +36,11 @@ class Identity:
     listen: tuple[str, ...]
     sip_port: int
     hosts: frozenset[str]
+    tls_ports: set[int] = field(default_factory=set, compare=False)
 
     def is_ours(self, host: str, port: int | None) -> bool:
         """Say whether a URI's host and port name this node or its domain."""
-        if port is not None and port != self.sip_port:
+        if port is not None and port != self.sip_port and port not in self.tls_ports:
             return False
         return host in self.hosts or canonical_host(host) in self.hosts
 

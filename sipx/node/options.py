@@ -162,3 +162,15 @@ def folder(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError("the path of a folder")
     return Path(text).expanduser().absolute()
+
+
+def file(text: str) -> Path:
+    """Read the path of a file; the answer is absolute."""
+    if not text or "\0" in text:
+        raise ValueError("the path of a file")
+    return Path(text).expanduser().absolute()
+
+
+def trust(text: str) -> str:
+    """Read ``system``, ``any`` or the path of a file of authorities."""
+    return text.lower() if text.lower() in {"system", "any"} else str(file(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,7 @@ class NodeProcess(Service):
         with self._one_sentence():
             self.node.startService()
         super().startService()
+        self._obey_hangup()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -67,6 +69,19 @@ class NodeProcess(Service):
         super().stopService()
         notify("STOPPING=1")
         return self.node.stopService()
+
+    def _obey_hangup(self) -> None:
+        """Read certificates again on SIGHUP, which would end the process otherwise."""
+        reactor = self.node.context.reactor
+
+        def hangup(number: int, frame: Any) -> None:
+            reactor.callFromThread(self.node.context.reload)
+
+        try:
+            signal.signal(signal.SIGHUP, hangup)
+            signal.siginterrupt(signal.SIGHUP, False)
+        except ValueError:  # not in the main thread
+            log.warn("SIGHUP is not obeyed: the node does not run in the main thread")
 
     @contextmanager
     def _one_sentence(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ from sipx.proxy.steps.hops import Loops, MaxForwards
 from sipx.proxy.steps.ingress import Ingress
 from sipx.proxy.steps.routeset import RouteSet
 from sipx.proxy.steps.sanity import Sanity
+from sipx.proxy.steps.sips import Sips
 
 if TYPE_CHECKING:
     from sipx.interfaces import INodeContext
@@ -72,6 +73,7 @@ def make_proxy(context: INodeContext) -> tuple[Proxy, Chain]:
             Reserved(signaling),
             RegistrarRequire(identity),
             authenticate,
+            Sips(signaling, identity.is_ours),
             destination,
         ],
     )

@@ -199,6 +199,8 @@ class Forwarding:
         except RemoteError:
             self._perform(self._context.failed(branch, 400, now), now)
             return
+        if target.uri.scheme == "sips" and self._passage.uri.scheme != "sips":
+            _unsecure(request, target)
         if target.server:
             self._send(branch, request, self._proxy.open_server(target.server), now)
             return
@@ -355,6 +357,15 @@ class Forwarding:
 
 
 classImplements(Forwarding, IServerUser, IClientUser)
+
+
+def _unsecure(request: Request, target: Target) -> None:
+    """Leave the scheme of a Request-URI as the caller had it (RFC 5630 section 5.3).
+
+    The next hop is a sips URI all the same, and so reached over TLS.
+    """
+    if request.uri_text == target.uri.text:
+        request.uri_text = "sip" + target.uri.text[len("sips") :]
 
 
 def next_hop(request: Request) -> Any:

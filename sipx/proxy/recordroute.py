@@ -69,9 +69,11 @@ class RecordRoute:
             out = source
         elif source.transport == "local":
             source = out
-        entries = [_entry(out, state)]
+        # RFC 5630 section 5.3: as the Request-URI is.
+        scheme = "sips" if request.uri_text[:5].lower() == "sips:" else "sip"
+        entries = [_entry(scheme, out, state)]
         if source.address != out.address or source.transport != out.transport:
-            entries.append(_entry(source, state))
+            entries.append(_entry(scheme, source, state))
         request.names[0:0] = ["record-route"] * len(entries)
         request.lines[0:0] = entries
 
@@ -137,7 +139,9 @@ def _scope(uri: Uri) -> bytes:
     return scope_of(uri.param("maddr") or uri.host, uri.port)
 
 
-def _entry(flow: IFlow, state: str) -> bytes:
+def _entry(scheme: str, flow: IFlow, state: str) -> bytes:
     host, port = flow.address
-    transport = "" if flow.transport == "udp" else f";transport={flow.transport}"
-    return header_line("record-route", f"<sip:{host}:{port}{transport};lr;{PARAM}={state}>")
+    # A sips URI without one means TLS; the parameter's value tls is deprecated there.
+    plain = flow.transport == "udp" or (scheme == "sips" and flow.transport == "tls")
+    transport = "" if plain else f";transport={flow.transport}"
+    return header_line("record-route", f"<{scheme}:{host}:{port}{transport};lr;{PARAM}={state}>")

@@ -339,7 +339,7 @@ class ReasonTests(FlowCase):
                 "x@silent.test:5070",
                 "192.0.2.200:5070 Did Not Answer",
             ),
-            ("sips:x@silent.test", 480, "x@silent.test", "No transport here for sips URIs"),
+            ("sips:x@silent.test", 416, "x@silent.test", "No TLS Here For SIPS"),
         ):
             call = caller.call(uri)
             self.clock.advance(40)

@@ -64,7 +64,7 @@ class ListTransport:
     def flow(self, flow_id: FlowId) -> None:
         return None
 
-    def reach(self, host: str, port: int, done: Callable[[Any], None]) -> None:
+    def reach(self, host: str, port: int, done: Callable[[Any], None], name: str = "") -> None:
         self.asked.append((host, port, done))
 
 

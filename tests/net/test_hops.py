@@ -27,8 +27,9 @@ FLOW = FlowId("tcp", "192.0.2.1", 5060, "198.51.100.7", 40000)
 class Way:
     """A flow that is only a name."""
 
-    def __init__(self, name: str, alive: bool = True) -> None:
+    def __init__(self, name: str, alive: bool = True, transport: str = "tcp") -> None:
         self.name = name
+        self.transport = transport
         self.alive = alive
 
     def __repr__(self) -> str:
@@ -57,7 +58,7 @@ class Transport:
     def towards(self, host: str) -> Transport:
         return self
 
-    def reach(self, host: str, port: int, done: Callable[[Any], None]) -> None:
+    def reach(self, host: str, port: int, done: Callable[[Any], None], name: str = "") -> None:
         self.asked.append(f"{host}:{port}")
         refused = self.refuses or host in self.dead
         done(ConnectError() if refused else Way(f"{self.name} {host}:{port}"))
@@ -141,7 +142,7 @@ class HopsTests(SynchronousTestCase):
             ("sip:a@h.example;maddr=192.0.2.10;transport=tcp", SMALL, "tcp 192.0.2.10:5060"),
             ("sip:a@localhost", SMALL, "udp 127.0.0.1:5060"),
             ("sip:a@LOCALHOST:5070", SMALL, "udp 127.0.0.1:5070"),
-            ("sip:a@192.0.2.9;transport=tls", SMALL, "503 No transport tls here"),
+            ("sip:a@192.0.2.9;transport=tls", SMALL, "503 No transport here for sips URIs"),
             ("sip:a@192.0.2.9;transport=sctp", LARGE, "503 No transport sctp here"),
             ("sip:options;transport=local", SMALL, "503 No transport local here"),
             ("sips:a@192.0.2.9", SMALL, "503 No transport here for sips URIs"),
@@ -155,9 +156,13 @@ class HopsTests(SynchronousTestCase):
         """The flow of a binding wins while it lives, whatever URI and size say."""
         living = Way("the connection")
         self.world.known["tcp"].living[FLOW] = living
-        for uri in ("sip:a@192.0.2.9", "sip:a@h.example;transport=udp", "sips:a@x"):
+        for uri in ("sip:a@192.0.2.9", "sip:a@h.example;transport=udp"):
             for size in (SMALL, LARGE):
                 self.assertEqual(self.world.way(uri, FLOW, size), "the connection")
+        # But nothing that asks for TLS goes without (RFC 3261 section 26.2.2).
+        self.assertEqual(self.world.way("sips:a@192.0.2.9", FLOW), "503 No transport here for sips URIs")
+        living.transport = "tls"
+        self.assertEqual(self.world.way("sips:a@192.0.2.9", FLOW), "the connection")
         living.alive = False
         self.assertEqual(self.world.way("sip:a@192.0.2.9", FLOW), "udp 192.0.2.9:5060")
         self.world.known["tcp"].living.clear()
@@ -284,7 +289,7 @@ class NameTests(SynchronousTestCase):
             ("tcp", "h.example", 5070, "tcp 192.0.2.9:5070"),
             ("tcp", "192.0.2.9", None, "tcp 192.0.2.9:5060"),
             ("tcp", "x.example", None, "503 The host name x.example cannot be resolved"),
-            ("tls", "h.example", None, "503 No transport tls here"),
+            ("tls", "h.example", None, "503 No transport here for sips URIs"),
         ):
             found: list[Any] = []
             self.world.hops.back(transport, host, port, found.append)

@@ -151,7 +151,7 @@ class WheelTests(TestCase):
             [
                 *(programs / "twistd", "-n", "--pidfile=", "sipx", "--quickstart"),
                 *("--state", folder / "state", "--listen", HOST),
-                *("--sip-port", str(port), "--http-port", str(http_port)),
+                *("--sip-port", str(port), "--http-port", str(http_port), "--disable", "tls"),
             ],
             folder=empty,
             environment={k: v for k, v in os.environ.items() if not k.startswith("PYTHON")},

@@ -117,7 +117,7 @@ class Wire:
         """The socket that reaches a host: it gives flows by address."""
         return self._socket
 
-    def reach(self, host: str, port: int, done: Callable[[Any], None]) -> None:
+    def reach(self, host: str, port: int, done: Callable[[Any], None], name: str = "") -> None:
         done(self.to((host, port)))
 
 
@@ -301,9 +301,10 @@ def binding(
     path: tuple[str, ...] = (),
     flow: FlowId | None = None,
     expires: float = 1e9,
+    scheme: str = "sip",
 ) -> Binding:
     """A phone of a user at an address."""
-    contact = f"sip:{name}@{peer[0]}:{peer[1]}"
+    contact = f"{scheme}:{name}@{peer[0]}:{peer[1]}"
     return Binding(name, contact, q, expires, "reg", 1, path, flow, "", "", "", UTC)
 
 

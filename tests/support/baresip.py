@@ -62,13 +62,13 @@ module aufile.so
 module sndfile.so
 module uuid.so
 module ctrl_tcp.so
-module_tmp account.so
+{more_modules}module_tmp account.so
 module_app contact.so
 module_app menu.so
 """
 ACCOUNT = (
     "<sip:{user}@{domain};transport={transport}>;auth_user={user};auth_pass={password};"
-    'outbound="sip:{host}:{server_port};transport={transport}";regint=600;answermode={answer}\n'
+    'outbound="sip:{host}:{server_port};transport={transport}";regint=600;answermode={answer}{more}\n'
 )
 
 
@@ -126,9 +126,10 @@ class Baresip:
         password: SIP password.
         server_port: where the server listens on the loopback address.
         domain: SIP domain of the server.
-        transport: "udp" or "tcp".
+        transport: "udp", "tcp" or "tls".
         hertz: the tone that it plays.
         answers: whether it answers calls by itself.
+        srtp: whether it encrypts what it says.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class Baresip:
         transport: str,
         hertz: float,
         answers: bool,
+        srtp: bool = False,
     ) -> None:
         self._program = require("baresip")
         self._folder = folder
@@ -166,6 +168,8 @@ class Baresip:
             "last_rtp_port": rtp_port + RTP_PORTS - 1,
             "modules": MODULES,
             "answer": "auto" if answers else "manual",
+            "more": ";mediaenc=srtp-mand" if srtp else "",
+            "more_modules": "module srtp.so\n" if srtp else "",
         }
         (folder / "config").write_text(CONFIG.format(**values))
         (folder / "accounts").write_text(ACCOUNT.format(**values))

@@ -59,6 +59,7 @@ class FakeContext:
         self.now = 1000.0
         self.time = UTC
         self.repeated: list[tuple[float, Callable[[float], None]]] = []
+        self.reloading: list[Callable[[], None]] = []
         self._provided: dict[Any, list[Any]] = {}
 
     def monotonic(self) -> float:
@@ -69,6 +70,9 @@ class FakeContext:
 
     def repeat(self, interval: float, call: Callable[[float], None]) -> None:
         self.repeated.append((interval, call))
+
+    def reloads(self, call: Callable[[], None]) -> None:
+        self.reloading.append(call)
 
     def provide(self, interface: Any, implementation: Any) -> None:
         if not interface.providedBy(implementation):

@@ -50,6 +50,7 @@ class Node:
         self.folder = state.parent
         self.port = free_ports(2)
         self.http_port = free_ports()
+        self.tls_port = free_ports()
         self._process: Child | None = None
 
     @property
@@ -63,7 +64,7 @@ class Node:
         arguments: list[str | Path] = [
             *(BIN / "twistd", "--nodaemon", "--pidfile=", "sipx", "--state", self.state),
             *("--listen", HOST, "--sip-port", str(self.port), "--http-port", str(self.http_port)),
-            *("--domain", self.domain, *self.options),
+            *("--domain", self.domain, "--tls-port", str(self.tls_port), *self.options),
         ]
         self._process = spawn(arguments, folder=self.folder, name="node", environment=environment())
         return self._process
@@ -112,6 +113,10 @@ class Node:
         if finished.status:
             raise AssertionError(f"sipx {' '.join(words)}: {finished}\n{self.process.tail()}")
         return json.loads(finished.out)
+
+    async def ask_health(self) -> Any:
+        """Run `sipx health`, whatever the health is; gives its JSON."""
+        return json.loads((await self.command("-o", "json", "health")).out)
 
     async def add_user(self, name: str, password: str) -> None:
         """Make one user, with the password on standard input."""

@@ -302,7 +302,7 @@ class VirtualUdp:
         socket = self._sockets.get((flow_id.local_host, flow_id.local_port))
         return None if socket is None else socket.flow((flow_id.host, flow_id.port))
 
-    def reach(self, host: str, port: int, done: Callable[[Any], None]) -> None:
+    def reach(self, host: str, port: int, done: Callable[[Any], None], name: str = "") -> None:
         """Give the flow to an address."""
         done(self.towards(host).flow((host, port)))
 

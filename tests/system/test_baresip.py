@@ -23,9 +23,9 @@ class TalkTests(NodeTestCase):
         require("baresip")
         await super().setUp()
 
-    async def talk(self, transport: str) -> None:
+    async def talk(self, transport: str, srtp: bool = False) -> None:
         """Register two phones, let 201 call 202, talk, hang up, and listen to the recordings."""
-        phones = {user: self.phone(user, transport) for user in TONES}
+        phones = {user: self.phone(user, transport, srtp) for user in TONES}
         for phone in phones.values():
             self.addCleanup(phone.stop)
             await phone.start()
@@ -49,7 +49,7 @@ class TalkTests(NodeTestCase):
         self.assertEqual(record["result"], "completed")
         self.assertGreaterEqual(record["duration"], TALK - 1)
 
-    def phone(self, user: str, transport: str) -> Baresip:
+    def phone(self, user: str, transport: str, srtp: bool) -> Baresip:
         """Make the phone of a user; 202 answers by itself."""
         folder = self.folder / user
         folder.mkdir()
@@ -57,11 +57,12 @@ class TalkTests(NodeTestCase):
             folder,
             user=user,
             password=password(user),
-            server_port=self.node.port,
+            server_port=self.node.tls_port if transport == "tls" else self.node.port,
             domain=self.node.domain,
             transport=transport,
             hertz=TONES[user],
             answers=user == "202",
+            srtp=srtp,
         )
 
     async def test_udp(self) -> None:
@@ -71,3 +72,17 @@ class TalkTests(NodeTestCase):
     async def test_tcp(self) -> None:
         """Over TCP each phone hears the other's tone and not its own."""
         await self.talk("tcp")
+
+    async def test_tls(self) -> None:
+        """Over TLS too; every message of the call went that way."""
+        await self.talk("tls")
+        (call,) = {record["call_id"] for record in await self.node.ask("cdr")}
+        messages = await self.node.ask("trace", call)
+        self.assertEqual({message["transport"] for message in messages}, {"tls"})
+
+    async def test_srtp(self) -> None:
+        """Phones that take encrypted sound only (SRTP) agree on it through the node."""
+        await self.talk("tls", srtp=True)
+        (call,) = {record["call_id"] for record in await self.node.ask("cdr")}
+        texts = [message["text"] for message in await self.node.ask("trace", call)]
+        self.assertTrue(any("RTP/SAVP" in text for text in texts))

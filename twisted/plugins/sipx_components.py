@@ -1,7 +1,18 @@
 """The components that sipx is made of: names and strings; nothing is imported for them."""
 
 from sipx.node.component import Component
-from sipx.node.options import Option, address, name_server, port, whole, words, yes_no
+from sipx.node.options import (
+    Option,
+    address,
+    file,
+    name_server,
+    port,
+    trust,
+    whole,
+    word,
+    words,
+    yes_no,
+)
 
 udp = Component(
     "udp",
@@ -17,6 +28,43 @@ tcp = Component(
     "SIP over TCP",
     provides=["sipx.interfaces.ITransport"],
     requires=["sipx.net.interfaces.ISignaling"],
+)
+
+tls = Component(
+    "tls",
+    "sipx.net.tlscomponent.tls",
+    "SIP over TLS",
+    provides=["sipx.interfaces.ITransport"],
+    requires=["sipx.net.interfaces.ISignaling"],
+    options=[
+        Option("tls-port", "5061", "TCP port of SIP over TLS", port),
+        Option(
+            "certificate",
+            None,
+            "PEM file of a certificate and its chain, may repeat [default: the node's own]",
+            file,
+            repeats=True,
+        ),
+        Option(
+            "private-key",
+            None,
+            "PEM file of its key, may repeat [default: in the certificate's file]",
+            file,
+            repeats=True,
+        ),
+        Option(
+            "tls-trust",
+            "system",
+            "PEM file of authorities that others' certificates are checked by; or system, or any",
+            trust,
+        ),
+        Option(
+            "client-certificate",
+            "no",
+            "whether TLS clients show a certificate: no, optional or required",
+            word("no", "optional", "required"),
+        ),
+    ],
 )
 
 signaling = Component(

@@ -14,6 +14,7 @@ from sipx.core.target import Target
 from sipx.proxy.passage import DROP, Rejection
 from sipx.proxy.steps.authenticate import UNCHALLENGED, Authenticate, in_scope
 from sipx.proxy.steps.extensions import SERVED_OPTIONS, unsupported
+from sipx.proxy.steps.sips import permitted, unavailable
 from sipx.routing.resolve import Decision, resolve
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ class Destination:
         targets = self._expanded(decision, passage.now)
         if not targets:
             return Rejection(482, "Registered Addresses Lead In A Circle")
+        targets = permitted(targets, passage.uri)
+        if not targets:
+            return unavailable(self._identity.domain)
         if self._ring_time is not None:
             targets = self.with_ring_time(targets)
         passage.targets = targets
@@ -226,7 +230,10 @@ class Destination:
         """Find the targets of a contact that a 3xx named (16.5, 16.7 step 4)."""
         if uri.scheme == "tel" or (uri.is_sip and self._identity.is_ours(uri.host, uri.port)):
             decision = resolve(self._configuration.routing, self, uri, passage.now)
-            return self.with_ring_time(self._expanded(decision, passage.now))
+            targets = permitted(self._expanded(decision, passage.now), passage.uri)
+            return self.with_ring_time(targets)
+        if passage.uri.scheme == "sips" and uri.scheme != "sips":
+            return []
         binding = self._location.by_contact(uri.key()) if uri.user else None
         if binding is not None:
             return [Target(uri, user=binding.user, flow=binding.flow, path=binding.path)]

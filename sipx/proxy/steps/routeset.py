@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 # A Route as sipx.proxy.recordroute writes it and most phones return it: read without parsing.
 _written_here = re.compile(
-    rb"Route: ?<sip:([0-9A-Za-z.\-]+):([0-9]{1,5})(?:;transport=tcp)?;lr;sx=([0-9A-Za-z_\-]+)>"
+    rb"Route: ?<sips?:([0-9A-Za-z.\-]+):([0-9]{1,5})(?:;transport=[a-z]{2,3})?"
+    rb";lr;sx=([0-9A-Za-z_\-]+)>"
 ).fullmatch
 
 

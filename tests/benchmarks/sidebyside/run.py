@@ -76,7 +76,8 @@ def node(state: Path, sip_port: int, http_port: int) -> list[str]:
     twistd = Path(sys.executable).parent / "twistd"
     command = [str(twistd), "--nodaemon", "--pidfile=", "sipx", "--domain", HOST]
     command += ["--state", str(state), "--listen", HOST]
-    return [*command, "--sip-port", str(sip_port), "--http-port", str(http_port)]
+    ports = ["--sip-port", str(sip_port), "--http-port", str(http_port)]
+    return [*command, *ports, "--disable", "tls"]
 
 
 def provision(bench: Bench, command: list[str], state: Path, address: Address) -> None:
