@@ -142,7 +142,7 @@ class HopsTests(SynchronousTestCase):
             ("sip:a@h.example;maddr=192.0.2.10;transport=tcp", SMALL, "tcp 192.0.2.10:5060"),
             ("sip:a@localhost", SMALL, "udp 127.0.0.1:5060"),
             ("sip:a@LOCALHOST:5070", SMALL, "udp 127.0.0.1:5070"),
-            ("sip:a@192.0.2.9;transport=tls", SMALL, "503 No transport here for sips URIs"),
+            ("sip:a@192.0.2.9;transport=tls", SMALL, "503 No transport tls here"),
             ("sip:a@192.0.2.9;transport=sctp", LARGE, "503 No transport sctp here"),
             ("sip:options;transport=local", SMALL, "503 No transport local here"),
             ("sips:a@192.0.2.9", SMALL, "503 No transport here for sips URIs"),
@@ -160,7 +160,9 @@ class HopsTests(SynchronousTestCase):
             for size in (SMALL, LARGE):
                 self.assertEqual(self.world.way(uri, FLOW, size), "the connection")
         # But nothing that asks for TLS goes without (RFC 3261 section 26.2.2).
-        self.assertEqual(self.world.way("sips:a@192.0.2.9", FLOW), "503 No transport here for sips URIs")
+        self.assertEqual(
+            self.world.way("sips:a@192.0.2.9", FLOW), "503 No transport here for sips URIs"
+        )
         living.transport = "tls"
         self.assertEqual(self.world.way("sips:a@192.0.2.9", FLOW), "the connection")
         living.alive = False
@@ -289,7 +291,7 @@ class NameTests(SynchronousTestCase):
             ("tcp", "h.example", 5070, "tcp 192.0.2.9:5070"),
             ("tcp", "192.0.2.9", None, "tcp 192.0.2.9:5060"),
             ("tcp", "x.example", None, "503 The host name x.example cannot be resolved"),
-            ("tls", "h.example", None, "503 No transport here for sips URIs"),
+            ("tls", "h.example", None, "503 No transport tls here"),
         ):
             found: list[Any] = []
             self.world.hops.back(transport, host, port, found.append)

@@ -30,6 +30,7 @@ SAMPLE_BYTES = 2
 RTP_PORTS = 10
 TONE_SECONDS = 20.0  # longer than any call of the tests
 
+# It keeps a recording's path in 128 bytes: so that is relative to its folder, where it runs.
 CONFIG = """\
 poll_method epoll
 net_interface {host}
@@ -54,7 +55,7 @@ rtp_ports {rtp_port}-{last_rtp_port}
 rtp_timeout 0
 rtcp_mux no
 jitter_buffer_delay 2-10
-snd_path {folder}
+snd_path .
 module_path {modules}
 module g711.so
 module aubridge.so
