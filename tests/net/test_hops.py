@@ -45,6 +45,7 @@ class Transport:
         self.living: dict[FlowId, Way] = {}
         self.dead: set[str] = set()
         self.asked: list[str] = []
+        self.named: list[str] = []
         self.hosts = ["192.0.2.254"]
 
     def addresses(self) -> list[tuple[str, int]]:
@@ -60,6 +61,7 @@ class Transport:
 
     def reach(self, host: str, port: int, done: Callable[[Any], None], name: str = "") -> None:
         self.asked.append(f"{host}:{port}")
+        self.named.append(name)
         refused = self.refuses or host in self.dead
         done(ConnectError() if refused else Way(f"{self.name} {host}:{port}"))
 
@@ -151,6 +153,14 @@ class HopsTests(SynchronousTestCase):
             ("sip:a@[2001:db8::1]:5060;transport=tcp", SMALL, "503 No IPv6 transport here"),
         ):
             self.assertEqual(self.world.way(uri, size=size), way, (uri, size))
+
+    def test_name(self) -> None:
+        """A transport is told the host of the URI, not of the server behind it (RFC 5922 7.3)."""
+        world = World("tls")
+        world.zone["_sips._tcp.h.example", "SRV"] = [Srv(1, 1, 5071, "server.example")]
+        world.zone["server.example", "A"] = ["192.0.2.5"]
+        self.assertEqual(world.way("sips:a@h.example"), "tls 192.0.2.5:5071")
+        self.assertEqual(world.known["tls"].named, ["h.example"])
 
     def test_living_flow(self) -> None:
         """The flow of a binding wins while it lives, whatever URI and size say."""
