@@ -1,8 +1,10 @@
 """The 61-column CSV file of users, as sipXecs writes and reads it.
 
-The first row is a header and always skipped.  Trailing columns may be missing; a blank cell
-says nothing.  Columns that nothing uses yet are kept with the user.  A row that cannot be
-read is reported with its line, and the rows after it are read.
+The first row is the header; a file without it is refused, or its first user would be lost.  The
+header says whether commas, semicolons (as spreadsheets of many countries write them) or tabs
+separate the columns.  Trailing columns may be missing; a blank cell says nothing.  Columns that
+nothing uses yet are kept with the user.  A row that cannot be read is reported with its line,
+and the rows after it are read.  No report repeats what is in a cell: it may be a password.
 
 Standard library only: the command line uses it too.
 """
@@ -131,8 +133,18 @@ def read(lines: Iterable[bytes]) -> Iterator[Row | BadRow]:
         The rows in order.  The last one is a BadRow when the file goes past ROWS_LIMIT.
     """
     source = _Lines(lines)
-    rows = csv.reader(source)
-    header = True
+    header = source.take()
+    if header is None:
+        return
+    delimiter = _delimiter(header)
+    if not delimiter:
+        yield BadRow(
+            1,
+            "this is not the header, a row that names the columns: put"
+            f" {','.join(COLUMNS[:4])},... before the first user; nothing was read",
+        )
+        return
+    rows = csv.reader(source, delimiter=delimiter, strict=True)
     count = 0
     while True:
         source.begin()
@@ -147,12 +159,9 @@ def read(lines: Iterable[bytes]) -> Iterator[Row | BadRow]:
                 " quote not closed?",
             )
         except csv.Error as error:
-            found = BadRow(source.first, str(error))
+            found = BadRow(source.first, _what_is_wrong(error, source))
         else:
-            found = _row(source.first, cells)
-        if header:
-            header = False
-            continue
+            found = _row(source.first, source.line, cells)
         if isinstance(found, Row) and not any(cell.strip() for cell in found.cells):
             continue
         count += 1
@@ -177,6 +186,11 @@ def read_text(text: str, first_line: int = 1) -> Iterator[Row | BadRow]:
 def edit_of(row: Row) -> UserEdit | BadRow:
     """Say what a row asks for; whether that is valid is asked elsewhere."""
     cells = [cell.strip() for cell in row.cells[: len(COLUMNS)]]
+    if len(cells) == 1 and (";" in cells[NAME] or "\t" in cells[NAME]):
+        return BadRow(
+            row.line,
+            "its columns are not separated as the header's are: one separator for the whole file",
+        )
     if any(cell.strip() for cell in row.cells[len(COLUMNS) :]):
         return BadRow(row.line, f"the row has more than {len(COLUMNS)} columns")
     cells += [""] * (len(COLUMNS) - len(cells))
@@ -238,6 +252,15 @@ class _Lines:
         self.first = 1  # the first one of the row
         self._taken = 0
 
+    def take(self) -> str | None:
+        """Take the header; None when the file is empty."""
+        try:
+            return next(self)
+        except StopIteration:
+            return None
+        except _RowTooLong:
+            return ""
+
     def begin(self) -> None:
         """A new row begins with the next line."""
         self.first = self.line + 1
@@ -257,7 +280,40 @@ class _Lines:
         return text
 
 
-def _row(line: int, cells: list[str]) -> Row | BadRow:
+def _delimiter(header: str) -> str:
+    """Find what separates the columns; empty when this is no header."""
+    known = {_plain(name) for name in COLUMNS}
+    for delimiter in (",", ";", "\t"):
+        try:
+            cells = next(csv.reader([header], delimiter=delimiter), [])
+        except csv.Error:
+            continue
+        if not cells or _plain(cells[0]) != _plain(COLUMNS[NAME]):
+            continue
+        # A file may have the names of users and nothing else.
+        if len(cells) == 1 or any(_plain(cell) in known for cell in cells[1:]):
+            return delimiter
+    return ""
+
+
+def _plain(name: str) -> str:
+    return name.replace(" ", "").replace("-", "").strip().lower()
+
+
+def _what_is_wrong(error: csv.Error, source: _Lines) -> str:
+    if "unexpected end" in str(error):
+        return (
+            f"a quote that is opened in this row is never closed: lines {source.first} to"
+            f" {source.line} were not read"
+        )
+    return f"{error}; a quote inside a quoted cell is written twice"
+
+
+def _row(line: int, last: int, cells: list[str]) -> Row | BadRow:
+    if last > line and any("\n" in cell for cell in cells[:8]):
+        return BadRow(
+            line, f"a quote is not closed: lines {line} to {last} were read as one, and left out"
+        )
     for place, cell in enumerate(cells[: len(COLUMNS)]):
         if not cell.isascii() and any("\ud800" <= letter <= "\udfff" for letter in cell):
             return BadRow(line, f"{COLUMNS[place]} is not UTF-8 text; save the file as UTF-8")

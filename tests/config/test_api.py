@@ -299,7 +299,10 @@ class UserTests(ApiTestCase):
 
     async def test_import_file(self) -> None:
         """A CSV file is taken whole."""
-        csv = 'h\n200,1234,,secret-200,"Anna",,1 2,,,,,,,,,,,Boss\n201\n,,,\n,x\na b,,,secret-200\n'
+        csv = (
+            'User name,PIN\n200,1234,,secret-200,"Anna",,1 2,,,,,,,,,,,Boss\n'
+            "201\n,,,\n,x\na b,,,secret-200\n"
+        )
         reply = await self.ask(
             "POST", "users/import", data=csv.encode(), headers={"Content-Type": "text/csv"}
         )

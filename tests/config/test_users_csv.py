@@ -16,7 +16,7 @@ from config.model.user import User, UserEdit, edited, errors
 def rows(text: str | bytes) -> list[Row | BadRow]:
     """Read a file behind a header."""
     octets = text if isinstance(text, bytes) else text.encode()
-    return list(read((b"header\r\n" + octets).splitlines(keepends=True)))
+    return list(read((b"User name,PIN\r\n" + octets).splitlines(keepends=True)))
 
 
 def edits(text: str | bytes) -> list[UserEdit | BadRow]:
@@ -73,22 +73,60 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual(list(errors(edit, new=True)), [])
 
     def test_header(self) -> None:
-        """The first row is never a user, whatever it looks like; empty rows are none either."""
-        self.assertEqual(list(read([b"200,,,secret-200\n", b"\n", b",,\n", b" , \n"])), [])
+        """The header is no user; empty rows are none either."""
+        self.assertEqual(list(read([b"USER NAME,Pin\n", b"\n", b",,\n", b" , \n"])), [])
         self.assertEqual(list(read([])), [])
 
     def test_byte_order_mark(self) -> None:
-        """A mark at the beginning is not part of the first row, quoted or not."""
-        self.assertEqual(
-            list(read([b'\xef\xbb\xbf"User\n', b'name"\n', b"200\n"])), [Row(3, ["200"])]
-        )
+        """A mark at the beginning is not part of the header, quoted or not."""
+        for header in (b"\xef\xbb\xbfUser name\n", b'\xef\xbb\xbf"User name",PIN\n'):
+            self.assertEqual(list(read([header, b"200\n"])), [Row(2, ["200"])])
+
+    def test_no_header(self) -> None:
+        """A file without its header is refused: its first user would be taken for it."""
+        for first in ("200,1234", "User name?,1", '"200', ""):
+            (bad,) = read([f"{first}\n".encode(), b"201,1234\n"])
+            assert isinstance(bad, BadRow)
+            self.assertEqual(bad.line, 1)
+            self.assertIn("not the header", bad.reason)
+            self.assertNotIn("1234", bad.reason)
+        self.assertEqual(list(read([])), [])
+
+    def test_separators(self) -> None:
+        """Semicolons and tabs separate as well, when the header is written so."""
+        for separator in (",", ";", "\t"):
+            lines = [
+                separator.join(cells).encode()
+                for cells in (["user name", "Pin", "x", "SIP Password\n"], ["200", "", "", "pw\n"])
+            ]
+            self.assertEqual(list(read(lines)), [Row(2, ["200", "", "", "pw"])], separator)
+
+    def test_another_separator_than_the_header(self) -> None:
+        """A row separated otherwise would have a password in its name: refused, not repeated."""
+        for separator in (";", "\t"):
+            (bad,) = edits(separator.join(["200", "1234", "", "secret-pw"]) + "\n")
+            assert isinstance(bad, BadRow)
+            self.assertIn("one separator", bad.reason)
+            self.assertNotIn("1234", bad.reason)
+            self.assertNotIn("secret", bad.reason)
 
     def test_quotes(self) -> None:
         """Quotes are as the csv module has them; lines are counted in the file."""
+        cells = ["201", *[""] * 7, "two\nlines"]
         self.assertEqual(
-            rows('"200","a ""b"", c"\r\n201,"two\nlines"\n202\n'),
-            [Row(2, ["200", 'a "b", c']), Row(3, ["201", "two\nlines"]), Row(5, ["202"])],
+            rows('"200","a ""b"", c"\r\n201,,,,,,,,"two\nlines"\n202\n'),
+            [Row(2, ["200", 'a "b", c']), Row(3, cells), Row(5, ["202"])],
         )
+
+    def test_quote_left_open(self) -> None:
+        """What a quote that is not closed took with it is named, to the end of the file or not."""
+        (bad,) = rows('200,"1\n201,2\n202,3\n')
+        assert isinstance(bad, BadRow)
+        self.assertIn("lines 2 to 4 were not read", bad.reason)
+        bad, good = rows('200,"1\n201,"\n202,3\n')
+        assert isinstance(bad, BadRow)
+        self.assertIn("lines 2 to 3 were read as one", bad.reason)
+        self.assertEqual(good, Row(4, ["202", "3"]))
 
     def test_not_utf8(self) -> None:
         """A row that is not UTF-8 is reported, and the next is read."""
@@ -114,7 +152,11 @@ class ReadTests(SynchronousTestCase):
 
     def test_open_quote(self) -> None:
         """A quote that is not closed costs a bounded number of rows."""
-        lines = [b"header\n", b'200,"open\n', *(b"%d,%s\n" % (n, b"x" * 90) for n in range(3000))]
+        lines = [
+            b"User name,PIN\n",
+            b'200,"open\n',
+            *(b"%d,%s\n" % (n, b"x" * 90) for n in range(3000)),
+        ]
         found = list(read(lines))
         assert isinstance(found[0], BadRow)
         self.assertEqual(found[0].line, 2)
@@ -135,7 +177,7 @@ class ReadTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=60), max_size=8))
     def test_anything(self, lines: Sequence[bytes]) -> None:
         """Whatever a file holds, there are rows and bad rows."""
-        for row in read([b"h\n", *(line + b"\n" for line in lines)]):
+        for row in read([b"User name\n", *(line + b"\n" for line in lines)]):
             found = edit_of(row) if isinstance(row, Row) else row
             if isinstance(found, UserEdit):
                 list(errors(found, new=True))

@@ -149,7 +149,8 @@ def users_csv(passwords: Mapping[str, str]) -> str:
     """
     file = io.StringIO()
     writer = csv.writer(file)
-    writer.writerow([f"Column {number}" for number in range(CSV_COLUMNS)])
+    columns = [f"Column {number}" for number in range(2, CSV_COLUMNS)]
+    writer.writerow(["User name", "PIN", *columns])
     for number, (name, password) in enumerate(passwords.items()):
         row = [name, "", "", password]
         writer.writerow(row + [""] * (CSV_COLUMNS - len(row)) if number % 2 else row)
